@@ -23,8 +23,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "JTGATE_"
 FILE_VARIABLE = "JTGATE_CONFIG"
 
-# Kubernetes puts these into every pod that shares a namespace with a Service called "jtgate".
-_SERVICE_LINKS = re.compile(r"JTGATE_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+# Kubernetes puts the first ones into every pod that shares a namespace with a Service called
+# "jtgate"; the others belong to the tests of this repository.
+_NOT_OURS = re.compile(r"JTGATE_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?|TEST_\w+)")
 
 
 class ConfigError(ValueError):
@@ -169,7 +170,7 @@ def load(file: str | os.PathLike[str] | None = None) -> Settings:
     _refuse_unknown(values, known, f" in {named}")
     variables = {key.upper(): key for key in os.environ if key.upper().startswith(PREFIX)}
     _refuse_unknown(
-        (v for v in variables if not _SERVICE_LINKS.fullmatch(v)),
+        (v for v in variables if not _NOT_OURS.fullmatch(v)),
         [PREFIX + name.upper() for name in known] + [FILE_VARIABLE],
         " in the environment",
     )

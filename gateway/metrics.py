@@ -134,7 +134,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Any]:
         for row in METRICS:
             read = self._watched.get(row.attribute)
-            value = read() if read else getattr(self.counters, row.attribute)
+            value: Any = read() if read else getattr(self.counters, row.attribute)
             family = row.family("jtgate_" + row.name, row.help, labels=row.labels)
             if isinstance(family, HistogramMetricFamily):
                 _add_histogram(family, value)

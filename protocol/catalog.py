@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from construct import Construct, ConstructError, Container, IfThenElse, Renamed, Struct, Switch
+from construct import (
+    Construct,
+    ConstructError,
+    Container,
+    IfThenElse,
+    Renamed,
+    StreamError,
+    Struct,
+    Switch,
+)
 
 from protocol.fields import Composite, Mapped, Named
 
@@ -52,12 +61,18 @@ def catalog(*rows: Row) -> dict[int, Row]:
 
 
 def overlay(
-    base: Catalog, *, add: Iterable[Row] = (), remove: Iterable[int] = ()
+    base: Catalog,
+    *,
+    add: Iterable[Row] = (),
+    remove: Iterable[int] = (),
+    clauses: Mapping[int, str] | None = None,
 ) -> dict[int, Row]:
-    """`base` with rows replaced or added, and rows taken away."""
+    """`base` with rows replaced or added, rows taken away, and the rest cited from another document."""
     table = dict(base)
     for message_id in remove:
         del table[message_id]
+    for message_id, clause in (clauses or {}).items():
+        table[message_id] = msgspec.structs.replace(table[message_id], clause=clause)
     table.update(catalog(*add))
     return table
 
@@ -80,6 +95,7 @@ class Field(msgspec.Struct, frozen=True):
     names: list[str] | str  # what a number or the bits of a word stand for
     meaning: str
     unit: str
+    clause: str = ""
 
 
 class Decoded(msgspec.Struct):
@@ -96,14 +112,21 @@ class EncodeError(ValueError):
 
 
 def decode(
-    layout: Construct, body: bytes, *, present: bool = False, explain: bool = False
+    layout: Construct,
+    body: bytes,
+    *,
+    present: bool = False,
+    explain: bool = False,
+    dialect: str | None = None,
+    clause: str = "",
 ) -> Decoded:
     """The fields of `body`. Never raises for what a peer may send.
 
     `present` gives JSON-ready values (hex for bytes, ISO 8601 for times); `explain` also lists each field
-    with its place, in the order of the bytes.
+    with its place, in the order of the bytes, citing `clause`. `dialect` decides between readings of an
+    item that fit equally.
     """
-    walk = Walk(body, present=present, explain=explain)
+    walk = Walk(body, present=present, explain=explain, dialect=dialect, clause=clause)
     fields = walk.value(layout, Container(), "")
     return Decoded(fields, body[walk.stream.tell() :], walk.breaks, walk.parts)
 
@@ -129,7 +152,9 @@ def _reason(error: Exception) -> str:
 class Walk:
     """One pass over a body, field by field. Stops at the first field that can't be read."""
 
-    def __init__(self, body: bytes, *, present: bool, explain: bool) -> None:
+    def __init__(
+        self, body: bytes, *, present: bool, explain: bool, dialect: str | None, clause: str
+    ) -> None:
         self.stream = io.BytesIO(body)
         self.body = body
         self.end = len(body)
@@ -137,6 +162,8 @@ class Walk:
         self.breaks: list[Break] = []
         self.parts: list[Field] = []
         self.present = present
+        self.dialect = dialect
+        self.clause = clause
         self._explain = explain
         self._doc = ""
 
@@ -170,6 +197,10 @@ class Walk:
             return None
         outer_end, self.end = self.end, start + size
         found = self.value(sub, context, path)
+        if not self.stopped and self.left:
+            surplus = self.stream.tell()
+            self.breaks.append(Break(surplus, path, f"{self.left} bytes more than the layout has"))
+            self.skip(self.left, f"{path}.rest", self.body[surplus : self.end].hex(), "not in the layout")
         self.end, self.stopped = outer_end, False
         self.stream.seek(start + size)
         return found
@@ -196,7 +227,7 @@ class Walk:
         if self._explain:
             meaning, _, unit = self._doc.removesuffix("]").partition(" [")
             raw = self.body[start : self.stream.tell()]
-            self.parts.append(Field(path, start, raw, shown, names, meaning, unit))
+            self.parts.append(Field(path, start, raw, shown, names, meaning, unit, self.clause))
         self._doc = ""
 
     def _struct(self, sub: Struct, context: Any, path: str) -> dict[str, Any]:
@@ -222,6 +253,9 @@ class Walk:
                 self.stream.seek(region.tell())
             else:
                 value = sub._parsereport(self.stream, context, path)
+        except StreamError:
+            self.stop(start, path, f"{self.end - start} bytes there, fewer than the field has")
+            return None
         except (ConstructError, ValueError, KeyError) as error:
             self.stop(start, path, str(error).splitlines()[-1])
             return None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -124,9 +125,7 @@ def encode_time(value: int | bytes | str | dt.datetime) -> bytes:
         value = int(value.timestamp())
     moment = dt.datetime.fromtimestamp(value, GMT8)
     if not 2000 <= moment.year < 2100:
-        raise ValueError(
-            f"{moment.isoformat()} is outside of 2000 to 2099, the years of a BCD time"
-        )
+        raise ValueError(f"{moment.isoformat()} is outside of 2000 to 2099, the years of a BCD time")
     return bytes.fromhex(f"{moment:%y%m%d%H%M%S}")
 
 
@@ -137,6 +136,30 @@ def present_time(value: int | bytes) -> str:
 
 
 BcdTime = Mapped(Bytes(6), decode_time, encode_time, present_time)
+"""YYMMDDhhmmss of Beijing time, seconds since 1970 UTC in the program."""
+
+
+def _decode_utc(raw: bytes) -> int | bytes:
+    value = decode_time(raw)
+    return value if isinstance(value, bytes) else value + _EIGHT_HOURS
+
+
+def _encode_utc(value: int | bytes | str | dt.datetime) -> bytes:
+    if isinstance(value, str) and not value.startswith("raw:"):
+        value = dt.datetime.fromisoformat(value)
+    if isinstance(value, dt.datetime):
+        value = int(value.replace(tzinfo=value.tzinfo or dt.UTC).timestamp())
+    return encode_time(value - _EIGHT_HOURS if isinstance(value, int) else value)
+
+
+def _present_utc(value: int | bytes) -> str:
+    if isinstance(value, bytes):
+        return present_time(value)
+    return dt.datetime.fromtimestamp(value, dt.UTC).isoformat()
+
+
+BcdTimeUtc = Mapped(Bytes(6), _decode_utc, _encode_utc, _present_utc)
+"""YYMMDDhhmmss of UTC: the one time of 808-2019 that is not Beijing's (clause 8.5 table 6)."""
 
 
 # --- text ---------------------------------------------------------------------------------------------
@@ -157,44 +180,68 @@ class RawText(str):
 def decode_text(raw: bytes) -> str:
     """GB18030 (which holds GBK), else UTF-8, else GB18030 with the odd bytes as \\xNN.
 
-    The standards say GBK (808-2013 clause 4.2 table 1, STRING); some devices send UTF-8.
+    The standards say GBK (808-2013 clause 4.2 table 1, STRING); some devices send UTF-8. A backslash
+    that stands before an x in the text itself is shown as \\x5c, so that what is shown has one reading
+    and `encode_text` finds the bytes again after a trip through JSON (which only UTF-8 text does not
+    survive: it comes back as GB18030).
     """
     try:
         text = raw.decode("gb18030")
-        if text.encode("gb18030") == raw:
-            return text
     except UnicodeDecodeError:
         try:
-            text = raw.decode()
+            return RawText(_shown(raw.decode()), raw)
         except UnicodeDecodeError:
-            text = raw.decode("gb18030", "backslashreplace")
-    return RawText(text, raw)
+            text = raw.decode("gb18030", "surrogateescape")
+    shown = _shown(text)
+    if encode_text(shown) != raw:  # two byte sequences for one character
+        shown = _shown(raw.decode("ascii", "surrogateescape"))
+    return shown if shown == text else RawText(shown, raw)
+
+
+def _shown(text: str) -> str:
+    """Text with the bytes that are none (surrogates) as \\xNN."""
+    text = text.replace("\\x", "\\x5cx")
+    return _ODD_BYTE.sub(lambda odd: f"\\x{ord(odd[0]) & 0xFF:02x}", text)
+
+
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
+_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 
 
 def encode_text(value: str) -> bytes:
+    """Text as GB18030; \\xNN stands for the byte NN. A `RawText` gives back the bytes it was read from."""
     if isinstance(value, RawText):
         return value.raw
-    return value.encode("gb18030")
+    if "\\x" not in value:
+        return value.encode("gb18030")
+    parts = _ESCAPE.split(value)  # text, two digits, text, two digits, … text
+    return b"".join(
+        bytes.fromhex(part) if place % 2 else part.encode("gb18030") for place, part in enumerate(parts)
+    )
 
 
 def _stripped(raw: bytes) -> str:
     return decode_text(raw.strip(b"\0 "))
 
 
-def Text(size: int) -> Mapped:  # noqa: N802
-    """Text in a field of `size` bytes, padded with NUL. Devices pad either end, with NUL or space."""
+def Text(size: int, pad: bytes = b"\0", *, front: bool = False) -> Mapped:  # noqa: N802
+    """Text in a field of `size` bytes, padded behind (or in front). Devices pad either end, with NUL or
+    space, whatever their standard says: both are dropped at both ends."""
 
     def encode(value: str) -> bytes:
         raw = encode_text(value)
         if len(raw) > size:
             raise ValueError(f"{value!r} takes {len(raw)} bytes, the field has {size}")
-        return raw.ljust(size, b"\0")
+        return raw.rjust(size, pad) if front else raw.ljust(size, pad)
 
     return Mapped(Bytes(size), _stripped, encode)
 
 
 TextRest = Mapped(GreedyBytes, decode_text, encode_text)
 """Text up to the end of the body."""
+
+TextEnd = Mapped(GreedyBytes, _stripped, encode_text)
+"""Text up to the end of the body, without the padding that some devices add at either end."""
 
 
 def _hex_or_bytes(value: bytes | str) -> bytes:
@@ -330,8 +377,10 @@ class Composite(Construct):
 class Walker(Protocol):
     """What a composite field needs of the walk over a body (protocol/catalog.py)."""
 
-    @property
-    def stopped(self) -> bool: ...
+    stopped: bool
+    present: bool  # values are wanted JSON-ready
+    dialect: str | None  # of the terminal, where it is known
+    clause: str  # cited with the fields that are read next
 
     @property
     def left(self) -> int: ...

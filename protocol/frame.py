@@ -132,10 +132,7 @@ class Splitter:
             if self._discarding:
                 self._discarding = False  # its end: the beginning was reported when it was dropped
                 continue
-            if b"}" in raw:
-                frame = raw.replace(b"}\x02", b"~").replace(b"}\x01", b"}")
-            else:
-                frame = raw
+            frame = raw.replace(b"}\x02", b"~").replace(b"}\x01", b"}") if b"}" in raw else raw
             if len(frame) >= MIN_FRAME and checksum(frame) == 0:
                 found.append(frame[:-1])
             else:

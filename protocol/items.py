@@ -1,22 +1,24 @@
-"""Additional items of a location report: which layout reads a value, and the walk over the item list.
+"""Additional items of a location report: where they are, and which layout reads a value.
 
 This file knows how an item is chosen, not what items there are: the tables stand in
 `protocol/messages/`. One id means different things to different makers, and one item has different
 lengths in different dialects; so the length decides, and then whether the fields make sense. An item
 that nothing can read stays raw; it never spoils its neighbours.
+
+The list of a healthy report is walked by `protocol/location.py`. What that leaves over is looked at here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from construct import Construct
+from construct import Construct, ConstructError
 
 from protocol.catalog import Break, Decoded, decode
 from protocol.fields import Composite, RawRest, Walker, end_of
-from protocol.location import walk_items
+from protocol.location import SIZE, Location
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -99,58 +101,170 @@ def choose(
     return None, None
 
 
+# --- where the items are ------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """One item in the bytes after the fixed part: id and length at `start`, the value from `value`."""
+
+    id: int
+    start: int
+    value: int
+    stop: int
+
+
+CODINGS = ((2, 1), (2, 2), (1, 4))
+"""Sizes of id and length that some makers use for their own items, behind standard ones (1, 1)."""
+
+FIXED_TAIL = 20
+"""So many bytes behind the fixed part that are no item list are one maker's own record."""
+
+
+def places(data: bytes) -> list[Place]:
+    """The items of `data` (the body of a report after its fixed part), in their order.
+
+    One byte of id and one of length (808-2013 table 26) first. Where that does not come out even: zeros at
+    the end are padding; the tail may have one of the other `CODINGS`, if it begins where such an item can
+    and is consumed to its last byte; else the items up to the break. Bytes behind the last place are none.
+    """
+    found = _chain(data, 0, 1, 1)
+    end = found[-1].stop if found else 0
+    if any(data[end:]):
+        if len(data) == FIXED_TAIL:
+            return []
+        return _recoded(data, found, end) or found
+    while found and found[-1].id == 0 and found[-1].value == found[-1].stop:
+        found.pop()
+    return found
+
+
+def _chain(data: bytes, at: int, id_size: int, length_size: int) -> list[Place]:
+    """Items of one coding from `at` on, as far as they go."""
+    found, end, head = [], len(data), id_size + length_size
+    while at + head <= end:
+        value = at + head
+        stop = value + int.from_bytes(data[at + id_size : value])
+        if stop > end:
+            break
+        found.append(Place(int.from_bytes(data[at : at + id_size]), at, value, stop))
+        at = stop
+    return found
+
+
+def _recoded(data: bytes, found: list[Place], end: int) -> list[Place] | None:
+    """The items with a tail of another coding. A tail of two-byte ids begins with a zero (0 is no id of
+    one byte), one of four-byte lengths with an id and zeros; the break itself may be either."""
+    for number, start in enumerate([*(place.start for place in found), end]):
+        for id_size, length_size in CODINGS:
+            if start < end and data[start + (length_size == 4)] != 0:
+                continue
+            tail = _chain(data, start, id_size, length_size)
+            if tail and tail[-1].stop == len(data) and all(place.id for place in tail):
+                return found[:number] + tail
+    return None
+
+
+def reread(report: Location, body: bytes) -> Location:
+    """`report`, which `location.read` made of `body`, with a second look at the item list.
+
+    For reports whose `left` is not empty: 1 in some thousands, so the hot path has none of it.
+    """
+    data = body[SIZE:]
+    found = places(data)
+    items = [(place.id, data[place.value : place.stop]) for place in found]
+    left = data[found[-1].stop if found else 0 :]
+    return msgspec.structs.replace(report, items=items, left=left if any(left) else b"")
+
+
+# --- the list as a field --------------------------------------------------------------------------------
+
+
 class Items(Composite):
-    """The item list at the end of a body, as a list of {id, name, value} in the order sent."""
+    """The item list at the end of a body: a list of {id, name, value} in the order sent.
+
+    `dialect` stands beside the name where a reading belongs to one. Encoding takes the same list; an item
+    may be named by id or by name, and a value that is no mapping is bytes (or their hex).
+    """
 
     def __init__(self, table: ItemTable) -> None:
         super().__init__()
         self.table = table
+        self._named: dict[str, tuple[Item, ...]] = {}
+        for item in (item for group in table.values() for item in group):
+            self._named[item.name] = (*self._named.get(item.name, ()), item)
 
     def walk(self, walker: Walker, context: Any, path: str) -> Any:
-        found = []
-        while not walker.stopped and walker.left >= 2:
-            item_id, length = walker.peek(2)
-            if 2 + length > walker.left:
-                break
-            raw = walker.peek(2 + length)[2:]
-            item, _ = choose(self.table, item_id, raw)
+        data = walker.peek(walker.left)
+        clause = walker.clause
+        found: list[dict[str, Any]] = []
+        for place in places(data):
+            raw = data[place.value : place.stop]
+            item, _ = choose(self.table, place.id, raw, dialect=walker.dialect)
             where = f"{path}[{len(found)}]"
-            walker.skip(2, f"{where}.id", f"{item_id:#04x}", item.title if item else "")
-            if item is None:
-                value = walker.within(length, RawRest, context, where)
-            else:
-                value = walker.within(length, item.layout, context, f"{where}.{item.name}")
-            found.append({"id": item_id, "name": item.name if item else "", "value": value})
+            if item is not None:
+                walker.clause = item.clause
+                where = f"{where}.{item.name}"
+            walker.skip(place.value - place.start, where, f"{place.id:#04x}", _meaning(item))
+            layout = item.layout if item is not None else RawRest
+            value = walker.within(len(raw), layout, context, where)
+            found.append(_entry(f"{place.id:#04x}" if walker.present else place.id, item, value))
+            walker.clause = clause
         return found
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         start, end = stream.tell(), end_of(stream)
         data = stream.read(end - start)
         found, last = [], 0
-        for at, item_id, raw in walk_items(data):
-            value = read_item(self.table, item_id, raw)
-            name = value.item.name if value.item else ""
-            found.append({"id": item_id, "name": name, "value": value.fields if name else raw})
-            last = at + 2 + len(raw)
+        for place in places(data):
+            value = read_item(self.table, place.id, data[place.value : place.stop])
+            found.append(_entry(place.id, value.item, value.fields if value.item else value.raw))
+            last = place.stop
         stream.seek(start + last)
         return found
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        """Takes the list that decoding gives; an item is named by id or name, raw values are bytes."""
-        by_name = {item.name: item for group in self.table.values() for item in group}
         for entry in obj:
-            raw = self._encode(entry, by_name, context, path)
-            item_id = entry["id"] if "id" in entry else by_name[entry["name"]].id
+            item_id, raw = self._encoded(entry)
+            if not 0 < item_id < 256:
+                raise ValueError(f"item {item_id:#04x}: ids go from 0x01 to 0xff")
             if len(raw) > 255:
                 raise ValueError(f"item {item_id:#04x} has {len(raw)} bytes, the most is 255")
             stream.write(bytes((item_id, len(raw))) + raw)
         return obj
 
-    def _encode(self, entry: Any, by_name: Mapping[str, Item], context: Any, path: str) -> bytes:
-        value = entry["value"]
+    def _encoded(self, entry: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Id and value of one entry. Among readings of one name, the first that its fields fit."""
+        value, name, dialect = entry["value"], entry.get("name"), entry.get("dialect", "")
+        item_id = entry.get("id")
+        if isinstance(item_id, str):
+            item_id = int(item_id, 16)
         if not isinstance(value, Mapping):
-            built: bytes = RawRest.build(value)
-            return built
-        name = entry.get("name") or self.table[entry["id"]][0].name
-        built = by_name[name].layout.build(dict(value))
-        return built
+            return item_id or self._readings(name)[0].id, RawRest.build(value)
+        readings = self._readings(name) if name else self.table.get(item_id or 0, ())
+        reason: Exception = ValueError(f"item {item_id!r} has no layout; give its bytes")
+        for item in sorted(readings, key=lambda item: item.dialect != dialect):
+            try:
+                raw = item.layout.build(dict(value))
+            except (ConstructError, ValueError, KeyError, TypeError, AttributeError) as error:
+                reason = error
+                continue
+            if item.lengths(len(raw)) and not decode(item.layout, raw).rest:
+                return item_id or item.id, raw
+            reason = ValueError(f"item {item.name}: no reading has {len(raw)} bytes")
+        raise reason
+
+    def _readings(self, name: str | None) -> tuple[Item, ...]:
+        if name not in self._named:
+            raise ValueError(f"no item {name!r}; there are {', '.join(sorted(self._named))}")
+        return self._named[name]
+
+
+def _meaning(item: Item | None) -> str:
+    return item.title if item is not None else "no layout"
+
+
+def _entry(item_id: int | str, item: Item | None, value: Any) -> dict[str, Any]:
+    entry = {"id": item_id, "name": item.name if item else "", "value": value}
+    if item is not None and item.dialect:
+        entry["dialect"] = item.dialect
+    return entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from math import inf
 
 import msgspec
 
@@ -105,6 +106,8 @@ class Link:
         "budget",
         "edition",
         "phone",
+        "pinned",
+        "repeated",
         "repetition",
         "role",
         "serial",
@@ -126,8 +129,10 @@ class Link:
         self.edition = edition  # of the peer's headers; a platform learns it from the first frame
         self.version = 1  # protocol version byte of 2019, echoed
         self.serial = serial  # of the next packet that we send
+        self.pinned = False  # whether `phone` stays, whatever later frames claim
         self.budget = budget
         self.repetition = repetition
+        self.repeated = 0  # messages sent again for want of an answer
         self._phone_raw = phone_bytes(phone, edition) if phone and edition else b""
         self._splitter = Splitter()
         self._out: list[bytes] = []
@@ -150,14 +155,15 @@ class Link:
             if header is None:
                 found.append(Fault(Reason.HEADER, frame, 0, f"{len(frame)} bytes fit no header"))
                 continue
+            phone = self.phone
             if header.phone != self._phone_raw or header.edition is not self.edition:
-                self._learn(header)
+                phone = self._learn(header)
             if header.total:
-                found.append(self._join(header, frame, now))
+                found.append(self._join(header, frame, phone, now))
                 continue
             message = Message(
                 header.message_id,
-                self.phone,
+                phone,
                 header.serial,
                 frame[header.size :],
                 header.edition,
@@ -171,26 +177,32 @@ class Link:
             found.append(message)
         return found
 
-    def _learn(self, header: Header) -> None:
-        """Answers go out under the phone number and the header of the peer's latest frame."""
-        self._phone_raw = header.phone
-        self.phone = phone_text(header.phone)
-        self.edition = header.edition
-        self.version = header.version or 1
-        self._ack_head = b""
+    def _learn(self, header: Header) -> str:
+        """Answers go out under the phone number and the header of the peer's latest frame.
 
-    def _join(self, header: Header, frame: bytes, now: float) -> Received:
+        A pinned link keeps its phone number: a frame that claims another one changes nothing.
+        """
+        phone = phone_text(header.phone)
+        if not self.pinned or phone == self.phone:
+            self._phone_raw = header.phone
+            self.phone = phone
+            self.edition = header.edition
+            self.version = header.version or 1
+            self._ack_head = b""
+        return phone
+
+    def _join(self, header: Header, frame: bytes, phone: str, now: float) -> Received:
         if self._joiner is None:
             self._joiner = Joiner(self.budget or Budget())
         joined = self._joiner.add(header, frame[header.size :], frame, now)
         if isinstance(joined, Fault):
             return joined
         if joined is None:
-            return Part(header.message_id, self.phone, header.serial, header.total, header.index)
+            return Part(header.message_id, phone, header.serial, header.total, header.index)
         encryption = joined.first.properties & ENCRYPTION_MASK
         return Message(
             header.message_id,
-            self.phone,
+            phone,
             joined.last,
             joined.body,
             header.edition,
@@ -274,6 +286,11 @@ class Link:
         """Messages that wait for an answer."""
         return len(self._pending) if self._pending is not None else 0
 
+    @property
+    def due(self) -> float:
+        """When the next repetition is due; infinity where nothing waits for an answer."""
+        return min((p.due for p in self._pending.values()), default=inf) if self._pending else inf
+
     def data_to_send(self) -> bytes:
         """Everything queued since the last call."""
         if not self._out:
@@ -313,6 +330,7 @@ class Link:
             pending.wait *= pending.sent
             pending.due = now + pending.wait
             self._out.append(pending.wire)
+            self.repeated += 1
         return gone
 
     def close(self) -> None:

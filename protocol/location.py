@@ -1,7 +1,7 @@
 """The body of a location report, 0x0200: a fixed part and additional items (hot).
 
-This file knows where the items are, not what they mean: that is `protocol/messages/items.py`. 808-2013
-clause 8.18 tables 23 to 27, 808-2019 clause 8.12 tables 22 ff.
+This file knows where the items are, not what they mean: that is `protocol/messages/items.py`. 808-2011
+clause 8.12 tables 16 to 19, 808-2013 clause 8.18 tables 23 to 26, 808-2019 clause 8.21 tables 23 to 26.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from construct import Struct
 from protocol.fast import fixed
 from protocol.fields import S16, U16, U32, BcdTime, Bits, bit, span
 
-ALARM = Bits(  # 808-2013 table 24; bits 15 to 17 and 30 named by 808-2019 table 24
+ALARM = Bits(  # 808-2013 table 24; bits 15 to 17 named by 808-2019 table 25, which has no bit 31
     U32,
     bit(0, "emergency"),
     bit(1, "overspeed"),
@@ -54,7 +54,7 @@ STATUS_SOUTH = 1 << 2
 STATUS_WEST = 1 << 3
 STATUS_FIXED = 1 << 1
 
-STATUS = Bits(  # 808-2013 table 25; bits 6, 7 and 22 by 808-2019 table 25
+STATUS = Bits(  # 808-2013 table 25; bits 6, 7 and 22 by 808-2019 table 24
     U32,
     bit(0, "acc_on"),
     bit(1, "fixed", "a position has been found"),
@@ -80,7 +80,7 @@ STATUS = Bits(  # 808-2013 table 25; bits 6, 7 and 22 by 808-2019 table 25
     bit(22, "moving"),
 )
 
-LOCATION = Struct(  # 808-2013 table 23, 808-2019 table 23
+LOCATION = Struct(  # 808-2011 table 16, 808-2013 and 808-2019 table 23
     "alarm" / ALARM * "alarm flags",
     "status" / STATUS * "state flags; bits 2 and 3 give the sign of the coordinates",
     "latitude" / U32 * "latitude, unsigned [1e-6 degree]",
@@ -112,21 +112,27 @@ class Location(msgspec.Struct, gc=False):
 
     @property
     def signed(self) -> tuple[int, int]:
-        """Latitude and longitude in 1e-6 degree with their signs, by status bits 2 and 3.
+        """Latitude and longitude in 1e-6 degree with their signs; 0 for a magnitude that is none."""
+        return (
+            _coordinate(self.latitude, self.status & STATUS_SOUTH),
+            _coordinate(self.longitude, self.status & STATUS_WEST),
+        )
 
-        Some devices send negative coordinates as two's complement instead: a magnitude beyond any
-        coordinate is read as that.
-        """
-        latitude, longitude = self.latitude, self.longitude
-        if latitude > 180_000_000:
-            latitude -= 1 << 32
-        elif self.status & STATUS_SOUTH:
-            latitude = -latitude
-        if longitude > 180_000_000:
-            longitude -= 1 << 32
-        elif self.status & STATUS_WEST:
-            longitude = -longitude
-        return latitude, longitude
+    @property
+    def absurd(self) -> bool:
+        """Whether a coordinate is beyond every place on earth, so that `signed` can't hold it."""
+        return self.latitude > MAX_COORDINATE or self.longitude > MAX_COORDINATE
+
+
+MAX_COORDINATE = 180_000_000
+
+
+def _coordinate(magnitude: int, negative: int) -> int:
+    """Some devices send two's complement where the standard has a magnitude and a status bit."""
+    if magnitude <= MAX_COORDINATE:
+        return -magnitude if negative else magnitude
+    value = magnitude - (1 << 32)
+    return value if value >= -MAX_COORDINATE else 0
 
 
 def read(body: bytes) -> Location:
@@ -140,7 +146,8 @@ def read(body: bytes) -> Location:
             break
         items.append((body[at], body[at + 2 : stop]))
         at = stop
-    return Location(*values, items, body[at:] if at < end else b"")
+    values += (items, body[at:] if at < end else b"")
+    return Location(*values)
 
 
 def walk_items(data: bytes) -> Iterator[tuple[int, int, bytes]]:

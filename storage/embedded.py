@@ -14,7 +14,7 @@ and parents are never opened for it. They need not be:
   and Postgres itself stays in it and uses relative paths from there. The socket is made in the
   cluster folder for the same reason.
 - Binaries: they look for their libraries by path. Where the account cannot execute them, a copy
-  (25 MB, named after its content) is made once in BINARIES_FOR_ACCOUNT.
+  (30 MB, named after its content) is made once in BINARIES_FOR_ACCOUNT.
 
 Without root the same steps run, and dropping the uid is left out.
 """
@@ -144,6 +144,7 @@ class EmbeddedPostgres:
         self._socket_folder = self.cluster
         self._account = (os.geteuid(), os.getegid())
         self._bin = Path()
+        self._log_start = 0
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -165,8 +166,10 @@ class EmbeddedPostgres:
             password = self._read_password()
             await self._launch()
             await self._create_database(self._dsn(password, "postgres"))
-        except BaseException:
+        except BaseException as error:
             await self.stop()
+            if isinstance(error, OSError):
+                raise ClusterError(f"{self.cluster} cannot be set up: {error}") from error
             raise
         self._task = asyncio.create_task(self._supervise(), name="embedded-postgres")
         self._log.info("postgres ready", pid=self.pid, seconds=round(time.monotonic() - began, 2))
@@ -218,8 +221,11 @@ class EmbeddedPostgres:
     # The data folder: who holds it, and how its socket is reached.
 
     def _take_folder(self) -> None:
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (self.data_dir / "postgres.lock").open("a+")
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = (self.data_dir / "postgres.lock").open("a+")
+        except OSError as error:
+            raise ClusterError(f"the data folder cannot be used: {error}") from error
         lock.seek(0)
         pid, _, former_link = lock.read().partition("\n")
         try:
@@ -269,8 +275,7 @@ class EmbeddedPostgres:
     # The programs and the account they run under.
 
     def _prepare(self) -> None:
-        for half in self.data_dir.glob("postgres.init-*"):
-            shutil.rmtree(half)
+        self._remove_half_clusters()
         self._account = self._choose_account()
         package = _installed_package()
         version = self._program_version(package)
@@ -392,6 +397,14 @@ class EmbeddedPostgres:
             raise ServerError(f"initdb failed: {self._last_words()}; see {self._log_file}")
         self._install_cluster(work)
 
+    def _remove_half_clusters(self) -> None:
+        deadline = time.monotonic() + 10
+        while halves := list(self.data_dir.glob("postgres.init-*")):
+            # Errors are expected at first: the dying initdb of a killed gateway cleans up as well.
+            for half in halves:
+                shutil.rmtree(half, ignore_errors=time.monotonic() < deadline)
+            time.sleep(POLL)
+
     def _make_work_folder(self) -> Path:
         work = Path(tempfile.mkdtemp(prefix="postgres.init-", dir=self.data_dir))
         (work / "cluster").mkdir(mode=0o700)
@@ -468,7 +481,8 @@ class EmbeddedPostgres:
             if now - noted > PROGRESS:
                 noted = now
                 seconds = round(now - began)
-                self._log.info("postgres is starting", seconds=seconds, last=self._last_words())
+                last = "".join(self._log_lines()[-1:])
+                self._log.info("postgres is starting", seconds=seconds, last=last)
             await asyncio.sleep(POLL)
         raise ServerError(f"Postgres did not start: {self._last_words()}; see {self._log_file}")
 
@@ -484,17 +498,20 @@ class EmbeddedPostgres:
             if self._log_file.stat().st_size > LOG_LIMIT:
                 self._log_file.rename(f"{self._log_file}.1")
         descriptor = os.open(self._log_file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        self._log_start = os.fstat(descriptor).st_size
         return os.fdopen(descriptor, "ab")
 
+    def _log_lines(self) -> list[str]:
+        """The end of what the present program has written."""
+        with suppress(OSError), self._log_file.open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))
+            return log.read().decode("utf-8", "replace").splitlines()
+        return []
+
     def _last_words(self) -> str:
-        """The last lines of the log that say why, or just the last one."""
-        try:
-            with self._log_file.open("rb") as log:
-                log.seek(-min(4096, self._log_file.stat().st_size), os.SEEK_END)
-                lines = log.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            return ""
-        reasons = [line for line in lines[-20:] if "FATAL" in line or "PANIC" in line]
+        """The log line that most likely says why the program has ended."""
+        lines = self._log_lines()
+        reasons = [line for line in lines if "FATAL" in line or "PANIC" in line]
         return (reasons or lines or [""])[-1].strip()
 
     # What a killed server or a killed gateway has left behind.

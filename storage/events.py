@@ -106,13 +106,18 @@ class Filter(msgspec.Struct, frozen=True):
     min_level: int = 0
     phones: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        # Cleaned as the log's own texts are, so that both ways of filtering see the same.
+        for name in ("types", "kinds", "families", "phones"):
+            msgspec.structs.force_setattr(self, name, frozenset(map(clean, getattr(self, name))))
+
     def matches(self, event: Event) -> bool:
         """The meaning of `MATCHES` below, for events that are in hand already."""
         return (
             (not self.types or self._has_type(event.type))
             and (not self.kinds or event.kind in self.kinds)
             and (not self.families or event.family in self.families)
-            and (not self.min_level or (event.level or 0) >= self.min_level)
+            and (not self.min_level or (event.level is not None and event.level >= self.min_level))
             and (not self.phones or event.phone in self.phones)
         )
 
@@ -123,10 +128,9 @@ class Filter(msgspec.Struct, frozen=True):
 
     def _arguments(self) -> tuple[Any, ...]:
         """What `MATCHES` takes as $4 to $9."""
-        whole = [clean(text) for text in self.types if not text.endswith("*")]
-        beginnings = [clean(text[:-1]) for text in self.types if text.endswith("*")]
-        others = [[clean(text) for text in s] for s in (self.kinds, self.families, self.phones)]
-        return whole, beginnings, others[0], others[1], self.min_level, others[2]
+        whole = [text for text in self.types if not text.endswith("*")]
+        beginnings = [text[:-1] for text in self.types if text.endswith("*")]
+        return whole, beginnings, self.kinds, self.families, self.min_level, self.phones
 
 
 class Page(NamedTuple):
@@ -170,7 +174,7 @@ FROM (
     LIMIT $3
 ) page ON true
 ORDER BY page.xid, page.seq
-"""
+"""  # noqa: S608 - put together from constants
 
 APPEND = """
 INSERT INTO events (type, id, data, phone, kind, family, level)
@@ -223,8 +227,10 @@ async def read(connection: Connection, after: Cursor, wanted: Filter, limit: int
     floor = Cursor(rows[0]["floor_xid"], rows[0]["floor_seq"])
     if after != START and not (floor <= after and after.xid < rows[0]["ahead"]):
         raise CursorExpired(floor)
+    if after == START != floor:
+        return await read(connection, floor, wanted, limit)
     if (last := rows[-1])["seq"] is None:
-        return Page([], max(after, floor), False)
+        return Page([], after, False)
     return Page(
         [_event(row) for row in rows if row["matches"]],
         Cursor(last["xid"], last["seq"]),

@@ -90,9 +90,11 @@ async def drop_expired(
 ) -> list[str]:
     """Drop the partitions of days before today minus the days to keep; return their names.
 
-    Rows of `rejected` and `misdated` go likewise. Must run outside a transaction. What another
-    process is dropping, or a long reader still holds, is left for the next run.
+    Rows of `rejected` and `misdated` go likewise. What another process is dropping, or a long
+    reader still holds, is left for the next run. Raises `RuntimeError` within a transaction.
     """
+    if connection.is_in_transaction():
+        raise RuntimeError("Partitions can't be detached concurrently within a transaction.")
     oldest = {
         "locations": today - location_days * DAY,
         "events": today - event_days * DAY,

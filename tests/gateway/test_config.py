@@ -92,17 +92,17 @@ def test_a_wrong_value_is_one_sentence_that_names_the_setting(monkeypatch, name,
 
 def test_a_wrong_value_in_the_file_names_the_file(tmp_path):
     path = write(tmp_path, 'http_port = "many"')
-    with pytest.raises(ConfigError, match="^http_port takes a port .* not 'many'.*jtgate.toml"):
+    with pytest.raises(ConfigError, match=r"^http_port takes a port .* not 'many'.*jtgate.toml"):
         load(path)
 
 
 def test_unknown_settings_are_refused_with_the_nearest_name(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match="^terminal_prot in .* did you mean terminal_port\\?"):
+    with pytest.raises(ConfigError, match=r"^terminal_prot in .* did you mean terminal_port\?"):
         load(write(tmp_path, "terminal_prot = 1"))
-    with pytest.raises(ConfigError, match="^server in .* is not a setting"):
+    with pytest.raises(ConfigError, match=r"^server in .* is not a setting"):
         load(write(tmp_path, "[server]\nport = 1"))
     monkeypatch.setenv("JTGATE_HTPP_PORT", "1")
-    with pytest.raises(ConfigError, match="^JTGATE_HTPP_PORT .* did you mean JTGATE_HTTP_PORT\\?"):
+    with pytest.raises(ConfigError, match=r"^JTGATE_HTPP_PORT .* did you mean JTGATE_HTTP_PORT\?"):
         load()
 
 

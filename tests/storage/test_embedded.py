@@ -240,12 +240,13 @@ async def test_two_owners_are_refused(server, spawn):
     assert server._owns(pid)
 
 
-async def test_kill_in_the_middle_of_the_first_start(server, spawn):
+@pytest.mark.parametrize("delay", [0, 0.2])
+async def test_kill_in_the_middle_of_the_first_start(server, spawn, delay):
     owner = spawn(sys.executable, "-c", OWNER, server.data_dir)
     await eventually(lambda: list(server.data_dir.glob("postgres.init-*/cluster/PG_VERSION")) != [])
+    await asyncio.sleep(delay)
     owner.kill()
     owner.wait()
-    assert not server.cluster.exists()
     assert await query(await server.start(), "SELECT 1") == 1
     assert list(server.data_dir.glob("postgres.init-*")) == []
 
@@ -298,6 +299,12 @@ async def test_folder_that_is_no_cluster_is_refused(server):
         await server.start()
     (server.cluster / "notes").unlink()
     assert await query(await server.start(), "SELECT 1") == 1
+
+
+async def test_unusable_data_folder_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ClusterError, match="the data folder cannot be used"):
+        await EmbeddedPostgres(tmp_path / "file").start()
 
 
 async def test_lost_password_is_named(server):

@@ -1,0 +1,143 @@
+"""From settings to a running gateway and back: the embedded database, migrations, the first key,
+signals, and the end.
+
+Knows the order of things, and nothing of what the worker does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+import uvloop
+
+from gateway.config import Settings
+from gateway.worker import Worker
+from storage import database, keys, migrate
+from storage.embedded import EmbeddedPostgres
+
+log = structlog.get_logger(__name__)
+
+_NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+"""What a server that will be there later answers; anything else is a wrong setting."""
+
+ADMIN_KEY = "admin.key"
+ADMIN_SCOPES = ("admin",)
+
+WAIT_FIRST, WAIT_MOST = 0.5, 10.0
+"""Seconds between attempts to reach the database at the start."""
+
+
+def run(settings: Settings, *, fleet: int = 0) -> int:
+    """Runs until SIGTERM or SIGINT; the exit status. `fleet`: simulated vehicles that drive along."""
+    return uvloop.run(_run(settings, fleet))
+
+
+async def _run(settings: Settings, fleet: int) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        dsn = settings.database_url
+        if dsn is None:
+            postgres = EmbeddedPostgres(settings.data_dir)
+            dsn = await postgres.start()
+            stack.push_async_callback(postgres.stop)
+        if not await _prepared(dsn, settings, stop):
+            return 0
+        worker = Worker(settings, dsn)
+        await worker.start()
+        stack.push_async_callback(worker.stop)
+        _announce(settings, worker, embedded=settings.database_url is None)
+        waits: set[asyncio.Task[Any]] = {
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(worker.failed.wait()),
+        }
+        if fleet:
+            waits.add(asyncio.create_task(_fleet(fleet, worker.terminal_port, settings.host)))
+        done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        log.info("stopping", sessions=len(worker.registry))
+        for task in done:
+            task.result()
+    return 1 if worker.failed.is_set() else 0
+
+
+async def _prepared(dsn: str, settings: Settings, stop: asyncio.Event) -> bool:
+    """Waits for the database, brings its tables up to date, makes the first key. False: told to stop."""
+    delay = WAIT_FIRST
+    while not stop.is_set():
+        try:
+            connection = await asyncpg.connect(dsn, timeout=10, server_settings=database.SETTINGS)
+            break
+        except _NOT_YET as error:
+            log.warning("the database can't be reached, will try again", seconds=delay, error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), delay)
+            delay = min(2 * delay, WAIT_MOST)
+    else:
+        return False
+    try:
+        applied = await migrate.migrate(connection)
+        if applied:
+            log.info("tables brought up to date", migrations=applied)
+        await _first_key(connection, settings.data_dir / ADMIN_KEY)
+    finally:
+        await connection.close()
+    return True
+
+
+async def _first_key(connection: database.Connection, path: Path) -> None:
+    """The administrator's key, in a file that only its owner can read; made where no key exists at all."""
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM api_keys)"):
+        return
+    key = await keys.create(connection, "admin", ADMIN_SCOPES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key + "\n")
+
+
+def _announce(settings: Settings, worker: Worker, *, embedded: bool) -> None:
+    host = settings.host
+    log.info(
+        "ready",
+        terminals=f"{host}:{worker.terminal_port} (TCP and UDP)",
+        api=f"http://{host}:{worker.http.port}/api/docs",
+        metrics=f"http://{host}:{worker.http.port}/metrics",
+        database="embedded, in " + str(settings.data_dir.resolve()) if embedded else "external",
+        admin_key=str((settings.data_dir / ADMIN_KEY).resolve()),
+    )
+
+
+async def _fleet(size: int, port: int, host: str) -> None:
+    """The demonstration: a simulated fleet against this gateway."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "gateway.cli",
+        "simulate",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--terminals",
+        str(size),
+        "--demo",
+    )
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()

@@ -1,0 +1,447 @@
+"""One terminal: registers, authenticates, reports, repeats, saves and back-fills, as JT/T 808 asks.
+
+A pure state machine over `protocol.link.Link`. The shell that holds the socket tells it what happened
+(`connected`, `receive`, `disconnected`, `tick` at `wake`), writes what `data_to_send` gives and does what
+the returned `Action` says. Time is one steady clock in seconds since 1970 that the shell hands in. It
+knows nothing of sockets, other terminals or files.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+import msgspec
+
+from protocol.fields import decode_time
+from protocol.header import Edition
+from protocol.link import Link, Message, Result, Role, Unanswered
+from protocol.location import SIZE, Location
+from protocol.messages import EDITIONS
+from simulator import bodies
+from simulator.behaviour import Action, Behaviour, Login
+from simulator.identity import Config
+from simulator.signals import Signals
+from simulator.tally import Tally
+from simulator.track import Track
+
+MAX_SAVED = 10_000
+"""Reports a terminal keeps while it can't send them; beyond that it drops the oldest."""
+
+ACC_FIXED_BEIDOU = 1 << 0 | 1 << 1 | 1 << 19
+MOVING = 1 << 22
+MOVING_SPEED = 0.3  # m/s
+
+_ACCEPTED = {0x8203, 0x8300}  # commands it can do as it is told: confirmed alarms, texts
+
+
+class Stage(enum.Enum):
+    OFFLINE = "offline"
+    CONNECTING = "connecting"
+    REGISTERING = "registering"
+    AUTHENTICATING = "authenticating"
+    ONLINE = "online"
+
+
+class Report(msgspec.Struct, gc=False):
+    """One report as recorded."""
+
+    number: int  # counts the terminal's reports, from 0
+    time: int | bytes  # device time: seconds since 1970, or its bytes where they are no time
+    body: bytes  # of the 0x0200
+    key: bool  # carries an alarm: saved and sent before others, 808-2013 clause 6.1.2.1
+
+
+class Acked(msgspec.Struct, gc=False):
+    """A report that the platform has acknowledged as stored."""
+
+    phone: str
+    serial: int  # of the message that carried it
+    message_id: int
+    report: Report
+    at: float
+
+
+class _Flight(msgspec.Struct, gc=False):
+    """A message with reports that waits for its acknowledgement."""
+
+    message_id: int
+    reports: tuple[Report, ...]
+    sent: float
+
+
+class Terminal:
+    """One terminal, from its first connection at `start`."""
+
+    def __init__(
+        self,
+        config: Config,
+        track: Track,
+        *,
+        behaviour: type[Behaviour] = Behaviour,
+        tally: Tally | None = None,
+        acked: Callable[[Acked], None] | None = None,
+        start: float = 0.0,
+    ) -> None:
+        self.config = config = behaviour.configure(config)
+        self.rng = random.Random(config.seed)
+        self.behaviour = behaviour(config, self.rng)
+        self.tally = tally if tally is not None else Tally()
+        self.stage = Stage.OFFLINE
+        self.code: str | None = None  # survives connections
+        self.link = self._new_link()
+        self._track = track
+        self._track_start = start - self.rng.uniform(0.0, track.period)
+        self._signals = Signals(config, self.rng)
+        self._acked_hook = acked if behaviour.certain else None
+        self._connect_at = start
+        self._attempts = 0
+        self._refusals = 0
+        self._login_serial = -1
+        self._last_sent = start
+        self._next_report = start + self.rng.uniform(0.0, config.interval) if config.interval else inf
+        self._flat_out = not config.interval
+        self._number = 0
+        self._fresh: deque[Report] = deque()  # recorded while the link stands
+        self._saved: deque[Report] = deque()  # missed an earlier connection
+        self._key: deque[Report] = deque()  # of these, those with alarms
+        self._inflight: dict[int, _Flight] = {}  # by serial
+        self._answers: list[tuple[float, int, int, Result]] = []  # due, serial, id, result
+        self._outgoing: deque[tuple[float, bytes]] = deque()  # due, bytes
+
+    # --- what the shell asks ------------------------------------------------------------------------
+
+    @property
+    def wake(self) -> float:
+        """When `tick` (and `data_to_send`) wants to be called at the latest."""
+        if self.stage is Stage.OFFLINE:
+            return self._connect_at
+        if self.stage is Stage.CONNECTING:
+            return inf
+        due = min(self.link.due, self.behaviour.leave_at)
+        if self._outgoing:
+            due = min(due, self._outgoing[0][0])
+        if self._answers:
+            due = min(due, self._answers[0][0])
+        if self.stage is Stage.ONLINE:
+            due = min(due, self._next_report, self._last_sent + self.config.heartbeat)
+        return due
+
+    @property
+    def unacknowledged(self) -> int:
+        """Reports that are recorded and not acknowledged yet."""
+        flying = sum(len(flight.reports) for flight in self._inflight.values())
+        return flying + len(self._fresh) + len(self._saved) + len(self._key)
+
+    def data_to_send(self, now: float) -> bytes:
+        """Bytes for the line. To be asked until it gives none: each answer is one write."""
+        data = self.link.data_to_send()
+        if data:
+            pieces = self.behaviour.wire(data)
+            if pieces is None and not self._outgoing:
+                return data
+            due = max(now, self._outgoing[-1][0]) if self._outgoing else now
+            for delay, piece in pieces if pieces is not None else ((0.0, data),):
+                due += delay
+                self._outgoing.append((due, piece))
+        if self._outgoing and self._outgoing[0][0] <= now:
+            return self._outgoing.popleft()[1]
+        return b""
+
+    def stop(self) -> None:
+        """Records nothing more; what is recorded is still sent."""
+        self._next_report = inf
+        self._flat_out = False
+
+    # --- what the shell tells -----------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        self.link = self._new_link(self.link.serial)
+        self.tally.connects += 1
+        self.tally.reconnects += self._login_serial >= 0
+        self._outgoing.clear()
+        self._answers.clear()
+        self._refusals = 0
+        self.behaviour.connected(now)
+        match self.behaviour.login:
+            case Login.NONE:
+                self._login_serial = 0
+                self._online(now)
+            case Login.CODE:
+                self._authenticate(self.behaviour.code or "", now)
+            case Login.USUAL if self.code is not None:
+                self._authenticate(self.code, now)
+            case Login.USUAL:
+                self._register(now)
+
+    def disconnected(self, now: float) -> None:
+        """The connection is lost, or could not be made."""
+        if self.stage is Stage.CONNECTING:
+            self.tally.failed_connects += 1
+        if self.stage is not Stage.OFFLINE:
+            self._leave(now, self._back_off())
+
+    def receive(self, data: bytes, now: float) -> Action | None:
+        for got in self.link.receive(data, now):
+            if type(got) is not Message:
+                self.tally.faults += 1
+            elif got.id == bodies.ACK:
+                action = self._acknowledged(got, now)
+                if action is not None:
+                    return action
+            elif got.id == bodies.REGISTERED:
+                action = self._registered(got, now)
+                if action is not None:
+                    return action
+            else:
+                self._command(got, now)
+        if self.stage is Stage.ONLINE:
+            self._pump(now)
+        return None
+
+    def tick(self, now: float) -> Action | None:
+        """Does what time asks for."""
+        while self._next_report <= now:
+            self._record(self._next_report)
+            self._next_report += self.config.interval
+        if self.stage is Stage.OFFLINE and now >= self._connect_at:
+            self.stage = Stage.CONNECTING
+            return Action.CONNECT
+        if self.stage in (Stage.OFFLINE, Stage.CONNECTING):
+            return None
+        if now >= self.behaviour.leave_at:
+            self.behaviour.leave_at = inf
+            how, back_after = self.behaviour.leave(now)
+            self._leave(now, back_after)
+            return how
+        if self._repeat(now):
+            # Repeated in vain on a good link counts as its loss, 808-2013 clause 5.3.
+            self._leave(now, self._back_off())
+            return Action.CLOSE
+        self._answer(now)
+        if self.stage is Stage.ONLINE:
+            if now >= self._last_sent + self.config.heartbeat:
+                self.tally.heartbeats += 1
+                self._send(bodies.HEARTBEAT, b"", now)
+            self._pump(now)
+        return None
+
+    # --- logging in ---------------------------------------------------------------------------------
+
+    def _register(self, now: float) -> None:
+        self.stage = Stage.REGISTERING
+        self._login_serial = self._send(bodies.REGISTER, self.behaviour.registration(), now)
+
+    def _authenticate(self, code: str, now: float) -> None:
+        self.stage = Stage.AUTHENTICATING
+        self._login_serial = self._send(bodies.AUTHENTICATE, self.behaviour.authentication(code), now)
+
+    def _registered(self, message: Message, now: float) -> Action | None:
+        answer = bodies.read_registered(message.body)
+        if answer is None or self.stage is not Stage.REGISTERING or answer[0] != self._login_serial:
+            return None
+        self.link.answered(answer[0])
+        if answer[1] != 0:
+            return self._login_refused(now)
+        self.tally.registered += 1
+        self.code = answer[2]
+        self._authenticate(self.code, now)
+        return None
+
+    def _authenticated(self, result: int, now: float) -> Action | None:
+        if result == Result.OK:
+            self.tally.authenticated += 1
+            self._online(now)
+            return None
+        self._refusals += 1
+        if self._refusals == 1 and self.behaviour.refused(now):
+            self.tally.login_refused += 1
+            self.code = None
+            self._register(now)
+            return None
+        return self._login_refused(now)
+
+    def _login_refused(self, now: float) -> Action:
+        self.tally.login_refused += 1
+        self._leave(now, self._back_off())
+        return Action.CLOSE
+
+    def _online(self, now: float) -> None:
+        self.stage = Stage.ONLINE
+        self.tally.online += 1
+        self._attempts = 0
+        self._pump(now)
+
+    # --- reports ------------------------------------------------------------------------------------
+
+    def _record(self, now: float) -> Report:
+        """Makes the report of this moment and keeps it until it can be sent."""
+        report = self._compose(now)
+        if self.stage is Stage.ONLINE:
+            self._fresh.append(report)
+        else:
+            (self._key if report.key else self._saved).append(report)
+            if len(self._saved) > MAX_SAVED:
+                self._saved.popleft()
+                self.tally.discarded += 1
+        return report
+
+    def _compose(self, now: float) -> Report:
+        number = self._number
+        self._number += 1
+        self.tally.recorded += 1
+        fix = self._track.at(now - self._track_start)
+        moving = fix.speed > MOVING_SPEED
+        status = ACC_FIXED_BEIDOU | (MOVING if moving and self.config.edition is Edition.V2019 else 0)
+        speed = round(fix.speed * 36)
+        draft = Location(
+            0,
+            status,
+            fix.latitude,
+            fix.longitude,
+            fix.altitude,
+            speed,
+            fix.heading,
+            int(now),
+            [
+                bodies.item("mileage", int(fix.mileage / 100) & 0xFFFFFFFF),
+                bodies.item("recorder_speed", speed),
+                # An open analog input reads noise. It also makes no two reports of a terminal the same,
+                # so that a ledger can tell them apart: the factor is odd, hence the product is unique.
+                bodies.item("analog", number * 40_503 & 0xFFFF, number >> 16 & 0xFFFF),
+                bodies.item("network_signal", 18 + number % 12),
+                bodies.item("satellites", 9 + number % 5),
+            ],
+        )
+        self.tally.alarms += self._signals.add(draft, number)
+        self.behaviour.draft(draft, number, now)
+        body = self.behaviour.report(draft)
+        key = draft.alarm != 0 or any(0x64 <= item_id <= 0x67 for item_id, _ in draft.items)
+        return Report(number, decode_time(body[SIZE - 6 : SIZE]), body, key)
+
+    def _pump(self, now: float) -> None:
+        """Sends what the window allows: saved alarms, then saved reports, then new ones."""
+        room = self.config.window - len(self._inflight)
+        while room > 0:
+            if self._key:
+                self._send_reports(bodies.REPORT, (self._key.popleft(),), now)
+            elif self._saved:
+                self._send_saved(now)
+            elif self._fresh:
+                self._send_reports(bodies.REPORT, (self._fresh.popleft(),), now)
+            elif self._flat_out:
+                self._send_reports(bodies.REPORT, (self._compose(now),), now)
+            else:
+                break
+            room -= 1
+
+    def _send_saved(self, now: float) -> None:
+        """One message out of the saved reports: a 0x0704, which the edition of 2011 does not have."""
+        if self.config.edition is Edition.V2011:
+            self._send_reports(bodies.REPORT, (self._saved.popleft(),), now)
+            return
+        reports = [self._saved.popleft()]
+        size = len(reports[0].body)
+        while self._saved and size + len(self._saved[0].body) + 2 <= self.behaviour.batch_bytes:
+            reports.append(self._saved.popleft())
+            size += len(reports[-1].body) + 2
+        self.tally.backfilled += len(reports)
+        self._send_reports(bodies.BATCH, tuple(reports), now)
+
+    def _send_reports(self, message_id: int, reports: tuple[Report, ...], now: float) -> None:
+        if message_id == bodies.REPORT:
+            body = reports[0].body
+        else:
+            body = self.behaviour.batch([report.body for report in reports])
+        self.tally.sent += len(reports)
+        self._inflight[self._send(message_id, body, now)] = _Flight(message_id, reports, now)
+
+    def _acknowledged(self, message: Message, now: float) -> Action | None:
+        answer = bodies.read_ack(message.body)
+        if answer is None:
+            return None
+        serial, message_id, result = answer
+        if message_id == bodies.AUTHENTICATE:
+            waiting = self.stage is Stage.AUTHENTICATING and serial == self._login_serial
+            return self._authenticated(result, now) if waiting else None
+        flight = self._inflight.get(serial)
+        if flight is None or flight.message_id != message_id:
+            return None
+        del self._inflight[serial]
+        if result not in (Result.OK, Result.ALARM_CONFIRMED):
+            self.tally.refused += len(flight.reports)
+            return None
+        self.tally.acked += len(flight.reports)
+        self.tally.latency.add(now - flight.sent)
+        if self._acked_hook is not None:
+            for report in flight.reports:
+                self._acked_hook(Acked(self.config.phone, serial, message_id, report, now))
+        return None
+
+    # --- the link -----------------------------------------------------------------------------------
+
+    def _new_link(self, serial: int = 0) -> Link:
+        config = self.config
+        return Link(
+            Role.TERMINAL,
+            phone=config.phone,
+            edition=config.edition,
+            repetition=config.repetition,
+            serial=serial,
+        )
+
+    def _send(self, message_id: int, body: bytes, now: float) -> int:
+        """Sends and repeats until answered; gives the serial that the answer will name."""
+        self.link.serial = self.behaviour.serial(self.link.serial)
+        self._last_sent = now
+        return self.link.send(message_id, body, now, repeat=True)
+
+    def _repeat(self, now: float) -> bool:
+        """Whether a message was repeated as often as it may be, without an answer."""
+        before = self.link.repeated
+        given_up = sum(type(gone) is Unanswered for gone in self.link.tick(now))
+        self.tally.repeated += self.link.repeated - before
+        self.tally.exhausted += given_up
+        return given_up > 0
+
+    def _command(self, message: Message, now: float) -> None:
+        """A message of the platform that is no answer to one of ours."""
+        row = EDITIONS[Edition.V2019].get(message.id)
+        if message.id == bodies.QUERY:
+            self.tally.commands += 1
+            self._send(bodies.ANSWER, bodies.answer(message.serial, self._compose(now).body), now)
+        elif row is None or row.acknowledged:
+            self.tally.commands += 1
+            result = Result.OK if message.id in _ACCEPTED else Result.UNSUPPORTED
+            for delay, answer in self.behaviour.answers(message, result):
+                self._answers.append((now + delay, message.serial, message.id, answer))
+            self._answers.sort()
+            self._answer(now)
+
+    def _answer(self, now: float) -> None:
+        """Acknowledges the commands whose time has come."""
+        while self._answers and self._answers[0][0] <= now:
+            _, serial, message_id, result = self._answers.pop(0)
+            self.link.acknowledge(message_id, serial, result)
+
+    def _leave(self, now: float, back_after: float) -> None:
+        """The link is gone: saves what was not acknowledged, in the order in which it was recorded."""
+        self.tally.online -= self.stage is Stage.ONLINE
+        self.stage = Stage.OFFLINE
+        self._connect_at = now + back_after
+        self.link.close()
+        flying = [report for flight in self._inflight.values() for report in flight.reports]
+        self._inflight.clear()
+        waiting = sorted([*flying, *self._key, *self._saved, *self._fresh], key=lambda r: r.number)
+        self._fresh.clear()
+        self._key = deque(report for report in waiting if report.key)
+        self._saved = deque(report for report in waiting if not report.key)
+
+    def _back_off(self) -> float:
+        """Seconds until the next attempt to connect."""
+        pause: float = min(self.config.reconnect * 2.0**self._attempts, self.config.reconnect_limit)
+        self._attempts = min(self._attempts + 1, 16)
+        return pause * self.rng.uniform(0.5, 1.0)
