@@ -43,12 +43,12 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 class Signal(msgspec.Struct, frozen=True):
     kind: str  # of kinds.py: "fatigue", "phone_use", …
     family: str  # "driver", "adas", "tyre", "blind_spot", "vehicle", "video", …
-    level: int  # 0 where the source has none, else 1 (mild) upwards
+    level: int  # as sent, else by kinds.py: 0 a status, 1 mild, upwards
     phase: Phase
-    source: str  # "su:0x65", "guangdong:0x64", "808:alarm", "1078:0x14" …
+    source: str  # "su:0x65", "guangdong:0x64", "808:alarm", "1078:0x14", "undecoded:0x64" …
     code: int  # type code or bit number as the terminal sent it
     key: str  # what makes this alarm itself: the same alarm sent again has the same key
-    pairing: str  # what a start and its end have in common
+    pairing: str  # what a start and its end have in common: source, code, and the tyre's position
     occurred_at: int  # seconds since 1970, UTC
     position: Position
     details: dict[str, Any]  # JSON-ready, names of the layout
@@ -56,19 +56,19 @@ class Signal(msgspec.Struct, frozen=True):
     attachments: int = 0
 
 
-class Alarm(msgspec.Struct):
-    """An alarm as it stands after its latest revision."""
+class Alarm(msgspec.Struct, frozen=True):
+    """An alarm as it stands after one revision; a further revision is a new value."""
 
     id: str  # UUID text made from terminal and key
     kind: str
     family: str
     level: int
     state: State
-    rev: int
+    rev: int  # from 1; storage takes a revision only if it is newer than what it has
     occurred_at: int
-    ended_at: int | None
-    end_reason: str | None  # "reported", "cleared", "superseded", "stale" …
-    received_at: float
+    ended_at: int | None  # of an alarm whose end never came: when it was last known to stand
+    end_reason: str | None  # "reported", "cleared", "superseded", "stale"
+    received_at: float  # of the report that raised it
     backfilled: bool
     position: Position
     source: str
@@ -81,4 +81,4 @@ class Alarm(msgspec.Struct):
 
 class Transition(msgspec.Struct, frozen=True):
     change: Change
-    alarm: Alarm  # a snapshot: later revisions do not alter it
+    alarm: Alarm

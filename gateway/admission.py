@@ -28,7 +28,7 @@ from protocol.fields import encode_text
 from protocol.header import Edition
 from protocol.link import Message, Result
 from storage import queries, terminals
-from storage.database import Pool
+from storage.database import Connection, Pool
 from storage.terminals import Terminal
 from storage.writer import Entry, Writer
 
@@ -210,13 +210,12 @@ class Admission:
             if known.state == "blocked" or not (right or used_pending):
                 self._refuse(session, message, "code")
                 return
-            await self._enter(session, known, used_pending=used_pending, connection=connection)
-        log.info(
+            receipt = Receipt(session, message.id, message.serial, Result.OK, session.now)
+            await self._enter(session, known, connection, receipt, presented, used_pending=used_pending)
+        log.debug(
             "terminal authenticated", phone=session.phone, address=session.transport.address, adopted=adopted
         )
         self.by_phone.forget(session.phone)
-        # Through the writer, so that "online" is in the log before the terminal hears of it.
-        self._writer.put(Entry(Receipt(session, message.id, message.serial, Result.OK, session.now)))
 
     def _code(self, session: Session, message: Message) -> bytes:
         code: str = self._profiles[session.edition].decode(0x0102, message.body).fields.get("code", "")
@@ -231,10 +230,19 @@ class Admission:
                 self._count("unknown")
                 session.refused()
                 return
-            await self._enter(session, known, used_pending=False, connection=connection)
+            await self._enter(session, known, connection, None)
         log.info("terminal taken in unauthenticated", phone=session.phone, address=session.transport.address)
 
-    async def _enter(self, session: Session, known: Terminal, *, used_pending: bool, connection: Any) -> None:
+    async def _enter(
+        self,
+        session: Session,
+        known: Terminal,
+        connection: Connection,
+        receipt: Receipt | None,
+        code_hash: bytes | None = None,
+        *,
+        used_pending: bool = False,
+    ) -> None:
         """The old session falls silent, its last word is stored, then this one learns what is open."""
         if session.state is State.CLOSED:
             return
@@ -244,12 +252,17 @@ class Admission:
             used_pending=used_pending,
             address=session.transport.address,
             edition=int(session.edition),
-            at=session.received,
+            at=session.connected_at,
+            code_hash=code_hash,
         )
         session.terminal_id = known.id
         self._registry.enter(session)
         await self._writer.barrier()
         watch = Watch(session.phone, await queries.open_alarms(connection, known.id))
+        if receipt is not None:
+            # Through the writer: "online" is in the log before the terminal hears of it, and the answers to
+            # what waited behind the authentication come after its own.
+            self._writer.put(Entry(receipt))
         session.admitted(known.id, watch)
 
     # --- failures ---------------------------------------------------------------------------------------

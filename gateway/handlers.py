@@ -69,7 +69,7 @@ def location_answer(session: Session, message: Message) -> None:
     try:
         row, transitions = _report(session, body, ANSWER)
     except (struct.error, ValueError) as error:
-        session.park(None, Reason.BODY, str(error), message.frame)
+        session.park(None, Reason.BODY, str(error), message.frame, message_id=message.id)
         return
     session.services.writer.put(
         Entry(
@@ -105,7 +105,7 @@ def location_batch(session: Session, message: Message) -> None:
         transitions += changes
         misdated |= not row.believed
     for raw, detail in parked:
-        session.park(None, Reason.BODY, f"in 0x0704: {detail}", raw or message.frame)
+        session.park(None, Reason.BODY, detail, raw, message_id=message.id)
     if not rows:
         session.park(message, Reason.BODY, "no report in it", message.frame, Result.MALFORMED)
         return

@@ -271,18 +271,26 @@ class Session:
         services.counters.faults[fault.reason] += 1
         raw = fault.raw
         if self.state is State.AUTHENTICATED and int.from_bytes(raw[:2]) in CARRIES_REPORT:
-            self.park(None, fault.reason, fault.detail, raw)
+            self.park(None, fault.reason, fault.detail, raw, message_id=int.from_bytes(raw[:2]))
         if self.now - self._fault_start > FAULT_WINDOW:
             self._faults, self._fault_start = 0, self.now
         self._faults += 1
         if self._faults > services.rules.fault_rate:
             self.close("faults", faults=self._faults, last=str(fault.reason))
 
-    def park(self, message: Message | None, reason: str, detail: str, raw: bytes, result: int = 0) -> None:
-        """Stores bytes in `rejected`; a message among them is acknowledged with `result` afterwards."""
-        message_id = message.id if message else int.from_bytes(raw[:2])
+    def park(
+        self,
+        message: Message | None,
+        reason: str,
+        detail: str,
+        raw: bytes,
+        result: int = 0,
+        *,
+        message_id: int = 0,
+    ) -> None:
+        """Stores bytes in `rejected`; where they are all of `message`, it is acknowledged with `result`."""
         receipt = self.receipt(message, result) if message else None
-        parked = Parked(self.phone, message_id, reason, detail, raw)
+        parked = Parked(self.phone, message.id if message else message_id, reason, detail, raw)
         self.services.writer.put(Entry(receipt, self.phone, self.terminal_id, parked=(parked,)))
 
     def receipt(self, message: Message, result: int = 0) -> Receipt:

@@ -199,11 +199,19 @@ class Stream:
         return await self._from_log(cursor, wanted, limit, size)
 
     async def wait(self, cursor: Cursor, wanted: Filter, limit: int, patience: float) -> Page:
-        """As `page`, but waits up to `patience` seconds for something to be there (long poll)."""
+        """What follows a cursor, now or within `patience` seconds (long poll).
+
+        Looks into Postgres before it says "nothing": the tail may not have seen yet what was
+        committed a moment ago. Raises as `page` does.
+        """
         deadline = time.monotonic() + patience
+        sure = False
         while True:
             news = self._news
-            page = await self.page(cursor, wanted, limit, size=POLL_BYTES)
+            page = await self.page(cursor, wanted, limit, POLL_BYTES)
+            if not (page.items or page.more or sure):
+                page = await self._from_log(page.cursor, wanted, limit, POLL_BYTES)
+                sure = True
             left = deadline - time.monotonic()
             if page.items or left <= 0 or self._closed:
                 return page

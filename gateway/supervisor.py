@@ -20,7 +20,7 @@ import uvloop
 
 from gateway.config import Settings
 from gateway.worker import Worker
-from storage import database, keys, migrate
+from storage import database, events, keys, migrate
 from storage.embedded import EmbeddedPostgres
 
 log = structlog.get_logger(__name__)
@@ -92,6 +92,8 @@ async def _prepared(dsn: str, settings: Settings, stop: asyncio.Event) -> bool:
         applied = await migrate.migrate(connection)
         if applied:
             log.info("tables brought up to date", migrations=applied)
+        if touched := await events.rebase(connection):
+            log.info("the log of events comes from another server, made readable", events=touched)
         await _first_key(connection, settings.data_dir / ADMIN_KEY)
     finally:
         await connection.close()

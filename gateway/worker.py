@@ -184,13 +184,14 @@ class Worker:
         )
         self.writer.put(Entry(None, session.phone, session.terminal_id, events=(event,)))
         if not online:
-            self._own(self._note_disconnected(session.terminal_id))
+            self._own(self._note_disconnected(session.terminal_id, session.connected_at))
 
-    async def _note_disconnected(self, terminal_id: int) -> None:
+    async def _note_disconnected(self, terminal_id: int, connected_at: float) -> None:
         """Best effort: the event is the record, the column is what the list of terminals shows."""
         try:
             async with self.pool.acquire() as connection:
-                await terminals.disconnected(connection, terminal_id, self.services.wall())
+                now = self.services.wall()
+                await terminals.disconnected(connection, terminal_id, now, connected_at=connected_at)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             log.debug("disconnection not noted", terminal_id=terminal_id)
 

@@ -132,7 +132,10 @@ def decode(
 
 
 def encode(layout: Construct, fields: Mapping[str, Any], *, name: str = "body") -> bytes:
-    """`fields` as bytes; EncodeError names what does not fit."""
+    """`fields` as bytes; EncodeError names what does not fit, or that nobody asked for."""
+    known = [field.name for field in getattr(layout, "subcons", ())]
+    if strange := [field for field in fields if field not in known]:
+        raise EncodeError(f"{name}: no field {', '.join(strange)}; there are {', '.join(known) or 'none'}")
     try:
         built: bytes = layout.build(dict(fields))
     except KeyError as error:

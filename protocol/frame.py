@@ -126,36 +126,37 @@ class Splitter:
         pieces = data.split(DELIMITER)
         self._rest = rest = pieces.pop()
         found: list[bytes | Fault] = []
+        if pieces and self._discarding:
+            self._discarding = False  # its end: the beginning was reported when it was dropped
+            pieces[0] = b""
+        inside = self._inside
         for raw in pieces:
             if not raw:
-                continue
-            if self._discarding:
-                self._discarding = False  # its end: the beginning was reported when it was dropped
+                inside = True
                 continue
             frame = raw.replace(b"}\x02", b"~").replace(b"}\x01", b"}") if b"}" in raw else raw
-            if len(frame) >= MIN_FRAME and checksum(frame) == 0:
+            if len(frame) >= MIN_FRAME and checksum(frame) == 0 and len(raw) <= MAX_FRAME:
                 found.append(frame[:-1])
             else:
-                found.append(self._fault(raw, frame))
-            self._inside = True
-        if pieces:
-            self._inside = True
-            self._discarding = False
-        if len(rest) > MAX_FRAME or (self._discarding and rest):
-            self._rest = b""
-            if not self._discarding:
-                reason = Reason.TOO_LONG if self._inside else Reason.GARBAGE
-                found.append(Fault(reason, rest[:MAX_FRAME], MAX_FRAME, "no delimiter"))
+                found.append(_fault(raw, frame, inside))
+            inside = True
+        self._inside = inside
+        if len(rest) > MAX_FRAME and not self._discarding:
             self._discarding = True
+            found.append(_fault(rest, rest, inside))
+        if self._discarding:
+            self._rest = b""
         return found
 
-    def _fault(self, raw: bytes, frame: bytes) -> Fault:
-        if not self._inside:
-            return Fault(Reason.GARBAGE, raw[:MAX_FRAME], 0, "bytes before the first delimiter")
-        if len(raw) > MAX_FRAME:
-            return Fault(Reason.TOO_LONG, raw[:MAX_FRAME], MAX_FRAME, f"{len(raw)} bytes")
-        if len(frame) < MIN_FRAME:
-            return Fault(Reason.TOO_SHORT, raw, len(raw), f"{len(frame)} bytes, a header has 12")
-        wanted = checksum(frame[:-1])
-        detail = f"checksum {frame[-1]:#04x} should be {wanted:#04x}"
-        return Fault(Reason.CHECKSUM, raw, len(raw) - 1, detail)
+
+def _fault(raw: bytes, frame: bytes, inside: bool) -> Fault:
+    """Why `raw` is no frame. How it was cut on its way must make no difference."""
+    if not inside:
+        return Fault(Reason.GARBAGE, raw[:MAX_FRAME], 0, "bytes before the first delimiter")
+    if len(raw) > MAX_FRAME:
+        return Fault(Reason.TOO_LONG, raw[:MAX_FRAME], MAX_FRAME, f"no delimiter in {MAX_FRAME} bytes")
+    if len(frame) < MIN_FRAME:
+        return Fault(Reason.TOO_SHORT, raw, len(raw), f"{len(frame)} bytes, a header has 12")
+    wanted = checksum(frame[:-1])
+    detail = f"checksum {frame[-1]:#04x} should be {wanted:#04x}"
+    return Fault(Reason.CHECKSUM, raw, len(raw) - 1, detail)

@@ -248,9 +248,12 @@ class Items(Composite):
             except (ConstructError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = error
                 continue
-            if item.lengths(len(raw)) and not decode(item.layout, raw).rest:
+            if not value.keys() <= {field.name for field in item.layout.subcons}:
+                reason = ValueError(f"item {item.name}: no reading has the fields {', '.join(value)}")
+            elif not item.lengths(len(raw)):
+                reason = ValueError(f"item {item.name}: no reading has {len(raw)} bytes")
+            else:
                 return item_id or item.id, raw
-            reason = ValueError(f"item {item.name}: no reading has {len(raw)} bytes")
         raise reason
 
     def _readings(self, name: str | None) -> tuple[Item, ...]:

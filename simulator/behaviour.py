@@ -85,7 +85,11 @@ class Behaviour:
         """The code was refused: whether to register again."""
         return True
 
-    def draft(self, draft: Location, number: int, now: float) -> None:
+    def clock(self, time: int) -> int | bytes:
+        """What the terminal's clock shows at `time` (seconds since 1970): that, or the bytes it sends."""
+        return time
+
+    def draft(self, draft: Location, number: int) -> None:
         """Changes a report, the terminal's `number`-th, before it is encoded."""
 
     def report(self, draft: Location) -> bytes:
@@ -96,7 +100,11 @@ class Behaviour:
         """The body of the 0x0704."""
         return bodies.batch(reports)
 
-    def serial(self, serial: int) -> int:
+    def also(self, number: int) -> Sequence[tuple[int, bytes]]:
+        """Messages (id, body) that are sent beside the `number`-th report."""
+        return ()
+
+    def serial(self, serial: int, message_id: int, body: bytes) -> int:
         """The serial of the next message."""
         return serial
 
@@ -104,6 +112,6 @@ class Behaviour:
         """Acknowledgements of a command: seconds from now, and result."""
         return ((0.0, result),)
 
-    def wire(self, data: bytes) -> Pieces | None:
+    def wire(self, data: bytes, now: float) -> Pieces | None:
         """What goes on the line instead of `data` (whole frames); None: `data`, at once."""
         return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
+from construct import Struct
+
 from protocol.catalog import encode
 from protocol.fast import Fixed, fixed
 from protocol.header import Edition
@@ -25,13 +27,19 @@ BACKFILL = 1  # type of a 0x0704, 808-2013 table 76
 _ack = fixed(general.PLATFORM_ACK).struct
 
 
+def fill(layout: Struct, fields: Mapping[str, object], *, name: str) -> bytes:
+    """`layout` out of `fields`, which may hold what it has no place for."""
+    return encode(layout, {sub.name: fields[sub.name] for sub in layout.subcons}, name=name)
+
+
 def register(edition: Edition, fields: Mapping[str, object]) -> bytes:
     return encode(EDITIONS[edition][REGISTER].layout, fields, name="register")
 
 
 def authenticate(edition: Edition, code: str, imei: str) -> bytes:
+    """Editions before 2019 carry the code alone."""
     fields = {"code": code, "imei": imei, "software_version": "1.0"}
-    return encode(EDITIONS[edition][AUTHENTICATE].layout, fields, name="authenticate")
+    return fill(EDITIONS[edition][AUTHENTICATE].layout, fields, name="authenticate")
 
 
 def read_ack(body: bytes) -> tuple[int, int, int] | None:

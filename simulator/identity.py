@@ -22,8 +22,12 @@ class Dialect(enum.StrEnum):
     GUANGDONG = "guangdong"  # T/GDRTA 002: identifier of 40 bytes
 
 
-EDITION_OF = {Dialect.PLAIN: Edition.V2013, Dialect.SU: Edition.V2013, Dialect.GUANGDONG: Edition.V2019}
-"""The edition that a dialect stands on, where none is asked for."""
+EDITIONS_OF: dict[Dialect, tuple[Edition, ...]] = {
+    Dialect.PLAIN: (Edition.V2013, Edition.V2019, Edition.V2011),
+    Dialect.SU: (Edition.V2013, Edition.V2011),
+    Dialect.GUANGDONG: (Edition.V2019,),
+}
+"""The editions that a dialect stands on, the most common one first."""
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from protocol.catalog import encode
 from protocol.location import STATUS_FIXED, Location
 from protocol.messages import ITEMS
+from simulator.bodies import fill
 from simulator.identity import Config, Dialect
 
 NONE, START, END = 0, 1, 2  # flag states, T/JSATL 12 table 4-15
@@ -171,4 +171,4 @@ class Signals:
             "time": draft.time,
             "vehicle_status": draft.status & 1 | (1 << 10 if draft.status & STATUS_FIXED else 0),
         }
-        draft.items.append((item.id, encode(item.layout, {**fields, **here}, name=item.name)))
+        draft.items.append((item.id, fill(item.layout, {**fields, **here}, name=item.name)))

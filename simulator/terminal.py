@@ -140,7 +140,7 @@ class Terminal:
         """Bytes for the line. To be asked until it gives none: each answer is one write."""
         data = self.link.data_to_send()
         if data:
-            pieces = self.behaviour.wire(data)
+            pieces = self.behaviour.wire(data, now)
             if pieces is None and not self._outgoing:
                 return data
             due = max(now, self._outgoing[-1][0]) if self._outgoing else now
@@ -305,7 +305,7 @@ class Terminal:
             fix.altitude,
             speed,
             fix.heading,
-            int(now),
+            self.behaviour.clock(int(now)),
             [
                 bodies.item("mileage", int(fix.mileage / 100) & 0xFFFFFFFF),
                 bodies.item("recorder_speed", speed),
@@ -317,7 +317,7 @@ class Terminal:
             ],
         )
         self.tally.alarms += self._signals.add(draft, number)
-        self.behaviour.draft(draft, number, now)
+        self.behaviour.draft(draft, number)
         body = self.behaviour.report(draft)
         key = draft.alarm != 0 or any(0x64 <= item_id <= 0x67 for item_id, _ in draft.items)
         return Report(number, decode_time(body[SIZE - 6 : SIZE]), body, key)
@@ -358,6 +358,8 @@ class Terminal:
             body = self.behaviour.batch([report.body for report in reports])
         self.tally.sent += len(reports)
         self._inflight[self._send(message_id, body, now)] = _Flight(message_id, reports, now)
+        for other_id, other in self.behaviour.also(reports[-1].number):
+            self._send(other_id, other, now)
 
     def _acknowledged(self, message: Message, now: float) -> Action | None:
         answer = bodies.read_ack(message.body)
@@ -395,7 +397,7 @@ class Terminal:
 
     def _send(self, message_id: int, body: bytes, now: float) -> int:
         """Sends and repeats until answered; gives the serial that the answer will name."""
-        self.link.serial = self.behaviour.serial(self.link.serial)
+        self.link.serial = self.behaviour.serial(self.link.serial, message_id, body)
         self._last_sent = now
         return self.link.send(message_id, body, now, repeat=True)
 

@@ -175,6 +175,13 @@ class EmbeddedPostgres:
         self._log.info("postgres ready", pid=self.pid, seconds=round(time.monotonic() - began, 2))
         return self._dsn(password, NAME)
 
+    def attach(self) -> str:
+        """The DSN of the server that another process keeps on this folder. For short visits."""
+        with suppress(OSError):
+            link = (self.data_dir / "postgres.lock").read_text().partition("\n")[2].strip()
+            self._socket_folder = Path(link) if link else self.cluster
+        return self._dsn(self._read_password(), NAME)
+
     async def wait(self) -> None:
         """Returns after stop(); raises if the supervision itself has failed."""
         if self._task is not None:

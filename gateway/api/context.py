@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
 from gateway.config import Settings
 from gateway.metrics import Metrics
-from gateway.registry import Connection
 from gateway.stream import Stream
 from storage.database import Pool
 from storage.keys import KeyRing
+
+if TYPE_CHECKING:  # the API needs its shape, not the sessions behind it
+    from gateway.registry import Connection
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from gateway.api.auth import needs, still_allowed
 from gateway.api.context import Closing, Context, Ctx
 from gateway.api.parameters import Instant, Limit, Wanted
 from gateway.api.problems import invalid
-from gateway.stream import POLL_BYTES
 from storage.events import START, BadCursor, Cursor, Filter
 
 log = structlog.get_logger("gateway.api.events")
@@ -59,12 +58,8 @@ async def events(
     there were events or not.
     """
     after = await _place(context, cursor, since, default=START)
-    stream = context.stream
-    if wait:
-        waiting = stream.wait(after, wanted, limit, wait)
-        page = await _unless(closing, waiting) or await stream.page(after, wanted, limit)
-    else:
-        page = await stream.page(after, wanted, limit, POLL_BYTES)
+    page = await _unless(closing, context.stream.wait(after, wanted, limit, wait))
+    page = page or await context.stream.wait(after, wanted, limit, 0)
     body = b'{"events":[%b],"next_cursor":"%b","has_more":%b}' % (
         b",".join([item.body for item in page.items]),
         str(page.cursor).encode(),

@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 
 from protocol import codec, frame, header
 from protocol.header import Edition
+from protocol.items import places, read_item
+from protocol.location import SIZE
+from protocol.messages import ITEMS
+from protocol.messages.location import batch_bodies
+from protocol.messages.safety import identifier_of
 
 
 class Seen(NamedTuple):
@@ -43,6 +48,11 @@ class Seen(NamedTuple):
                 return entry["value"]
         raise KeyError(f"item {item_id:#04x}")
 
+    def item_bytes(self, item_id: int) -> bytes:
+        data = self.opened.body[SIZE:]
+        place = next(place for place in places(data) if place.id == item_id)
+        return data[place.value : place.stop]
+
 
 def see(vector: Mapping[str, Any]) -> Seen:
     """The frame of a vector; a bare body gets a header, of the edition that the source names."""
@@ -53,9 +63,8 @@ def see(vector: Mapping[str, Any]) -> Seen:
         phone = header.phone_bytes("0", edition)
         message_id = int(vector["msg_id"], 16)
         wire = frame.escape(header.build(message_id, phone, 0, len(body)) + body).hex()
-    opened = codec.unwrap(wire)
     told = codec.decode(wire)
-    return Seen(int(told.get("message_id", "0"), 16), told, opened)
+    return Seen(int(told.get("message_id", "0"), 16), told, codec.unwrap(wire))
 
 
 def flat(expected: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -67,18 +76,38 @@ def flat(expected: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             for number, element in enumerate(value):
                 yield from flat(element, f"{where}[{number}]")
+        elif where == "version" and isinstance(value, str):
+            yield "layout", value  # who says the version by a name means the edition
+        elif key == "phone":
+            yield where, value.lstrip("0")
         else:
             yield where, value
 
 
+SPELT = {
+    "true": True,
+    "false": False,
+    "RESULT_ALARM_MSG_ACK": 4,
+    "GeneralResponse::Succeeded": 0,
+    "TerminalRegistrationResponse::Succeeded": 0,
+    "TerminalAuthenticationMsgId": 0x0102,
+    "Yellow": 2,
+    "circular_region": 1,
+    "direction_out": 1,
+    "overlength": 1,
+    "JT808Protocol2011": 2011,
+    "JT808Protocol2013": 2013,
+    "Jt808ProtocolVersion.VERSION_2019": 2019,
+}
+"""Names that sources have for numbers."""
+
+
 def same(expected: Any, ours: Any) -> bool:
     """Whether two notations mean one value."""
-    if isinstance(ours, str) and isinstance(expected, str):
-        if re.match(r"20\d\d-\d\d-\d\dT", ours):  # a time without its zone
-            return re.sub(r"\D", "", expected)[-12:] == re.sub(r"\D", "", ours[:19])[-12:]
-        return expected == ours
-    if isinstance(ours, bool):
-        return expected in ({True, "true", 1} if ours else {False, "false", 0})
+    if isinstance(expected, str) and not isinstance(ours, str):
+        expected = SPELT.get(expected, expected)
+    if isinstance(expected, str) and isinstance(ours, str) and re.match(r"20\d\d-\d\d-\d\dT", ours):
+        return re.sub(r"\D", "", expected)[-12:] == re.sub(r"\D", "", ours[:19])[-12:]  # no zone there
     if isinstance(expected, float):
         return abs(expected - ours) < 1e-6
     return bool(expected == ours)
@@ -87,39 +116,22 @@ def same(expected: Any, ours: Any) -> bool:
 Getter = Callable[[Seen, re.Match[str]], Any]
 
 
-def field(name: str) -> Getter:
-    return lambda seen, _: seen.body[name]
-
-
-def named(name: str, names: Mapping[str, int]) -> Getter:
-    """A code that a source writes by its own name for it."""
-
-    def get(seen: Seen, found: re.Match[str]) -> Any:
-        value = seen.body[name]
-        return next((spelt for spelt, number in names.items() if number == value), value)
-
-    return get
+def field(*names: str) -> Getter:
+    """The first of these fields that the body has."""
+    return lambda seen, _: next(seen.body[name] for name in names if name in seen.body)
 
 
 def of_report(name: str) -> Getter:
-    """A field of the report that the key's first number names."""
+    """A field of the report that the key's number names."""
     return lambda seen, found: seen.report(int(found["n"] or 0))[name]
 
 
 def of_item(item_id: int, name: str) -> Getter:
-    return lambda seen, found: seen.item(item_id, int(found["n"] or 0))[name]
+    return lambda seen, found: seen.item(item_id, int(found.groupdict().get("n") or 0))[name]
 
 
 def bit_of(item_id: int, name: str, number: int) -> Getter:
     return lambda seen, _: bool(seen.item(item_id)[name] >> number & 1)
-
-
-def text(get: Getter) -> Getter:
-    return lambda seen, found: str(get(seen, found))
-
-
-def phone(seen: Seen, _: re.Match[str]) -> str:
-    return seen.head.phone.hex()
 
 
 def padded(name: str, width: int) -> Getter:
@@ -127,29 +139,77 @@ def padded(name: str, width: int) -> Getter:
     return lambda seen, _: seen.body[name].encode("gbk").ljust(width, b"\0").hex()
 
 
-def item_length(seen: Seen, found: re.Match[str]) -> int:
-    wanted = int(found["id"], 16)
-    places = [p for p in codec.explain(seen.opened.data + seen.opened.trailer) if p.value == f"{wanted:#04x}"]
-    return places[0].raw[1]
+def alarm(*path: str) -> Getter:
+    """A field inside an active-safety item; the key names the item."""
+
+    def get(seen: Seen, found: re.Match[str]) -> Any:
+        value = seen.item(int(found["id"], 16))
+        for step in path:
+            value = value[step]
+        return value
+
+    return get
 
 
-SIGNALS = (
-    "近光灯信号 远光灯信号 右转向灯信号 左转向灯信号 制动信号 倒挡信号 雾灯信号 示廓灯 喇叭信号 空调状态 "
-    "空挡信号 缓速器工作 ABS工作 加热器工作 离合器状态"
-).split()
-RESULTS = {"RESULT_ALARM_MSG_ACK": 4}
+def as_list(get: Getter) -> Getter:
+    return lambda seen, found: list(bytes.fromhex(get(seen, found)))
 
-REPORT = r"(?:(?:position|location\.basic|(?:positions|item_list|items)\[(?P<n>\d+)\]|item_list_partial\.(?P<m>\d+)|items_each)\.)?(?:location_(?:data|info)\.)?"
-REPORT = REPORT.replace(r"item_list_partial\.(?P<m>\d+)", r"item_list_partial\.0")
+
+def as_number(get: Getter) -> Getter:
+    return lambda seen, found: int(get(seen, found), 16)
+
+
+def tyre(name: str) -> Getter:
+    return lambda seen, found: seen.item(0x66)["tyres"][int(found["tyre"])][name]
+
+
+def vehicle(number: int) -> Getter:
+    return lambda seen, found: bool(alarm("vehicle_status")(seen, found) >> number & 1)
+
+
+def identifier(seen: Seen, found: re.Match[str]) -> bytes:
+    item_id = int(found["id"], 16)
+    return identifier_of(read_item(ITEMS, item_id, seen.item_bytes(item_id)))
+
+
+SIGNALS = {
+    "近光灯信号": 0,
+    "远光灯信号": 1,
+    "右转向灯信号": 2,
+    "左转向灯信号": 3,
+    "制动信号": 4,
+    "倒挡信号": 5,
+    "雾灯信号": 6,
+    "示廓灯": 7,
+    "喇叭信号": 8,
+    "空调状态": 9,
+    "空挡信号": 10,
+    "缓速器工作": 11,
+    "ABS工作": 12,
+    "加热器工作": 13,
+    "离合器状态": 14,
+}
+STATES = {"acc": 0, "left_turn": 1, "right_turn": 2, "wipers": 3, "brake": 4, "card": 5, "location": 10}
+
+REPORT = (
+    r"(?:(?:position|location\.basic|(?:positions|item_list|items)\[(?P<n>\d+)\]"
+    r"|item_list_partial\.0|items_each)\.)?(?:location_(?:data|info)\.)?"
+)
+ANY = r"(?P<id>0x[0-9a-f]{2})\."
+SAFETY = r"(?P<id>0x6[4-7])\."
+MARK = SAFETY + r"(?:alarm_identification\.)?"
+TYRE = r"0x66\.alarm_or_events\[(?P<tyre>\d+)\]\."
+AREA = r"0x(?P<area>1[12])\."
 
 KEYS: dict[str, Getter] = {
     # the header
     "msg_id_u16": lambda seen, _: seen.message_id,
     "msg_id_hex": lambda seen, _: f"{seen.message_id:04x}",
     "serial|msg_num|flow_id": lambda seen, _: seen.head.serial,
-    "phone": phone,
+    "phone": lambda seen, _: seen.told["phone"],
     "body_attr_u16|message_body_props.value": lambda seen, _: seen.head.properties,
     "protocol_version|version": lambda seen, _: seen.head.version,
+    "layout": lambda seen, _: int(seen.told["clause"].split(" ")[0].split("-")[1]),
     "message_body_property.version_flag": lambda seen, _: bool(seen.head.properties & header.VERSIONED),
     "message_body_props.message_body_length|body_len": lambda seen, _: len(seen.opened.body),
     "message_body_props.has_sub_package": lambda seen, _: seen.head.total > 0,
@@ -157,32 +217,26 @@ KEYS: dict[str, Getter] = {
     "checksum_verified": lambda seen, _: seen.told["checksum_ok"],
     "checksum_u8": lambda seen, _: seen.opened.trailer[0],
     "body_hex": lambda seen, _: seen.opened.body.hex(),
-    # acknowledgements
-    "reply_msg_num|ack_msg_num|seq|serial_number|field1_u16|client_flow_id|terminal_flow_id|response_serial_no"
-    "|respond_serial_number|reply_serial": lambda seen, _: seen.body[
-        "first_serial" if "first_serial" in seen.body else "reply_serial"
-    ],
+    # acknowledgements, parts to send again
+    "reply_msg_num|ack_msg_num|seq|serial_number|field1_u16|client_flow_id|terminal_flow_id"
+    "|response_serial_no|respond_serial_number|reply_serial": field("reply_serial", "first_serial"),
     "reply_msg_id|ack_msg_id|field2_u16|response_message_id|respond_id|reply_msg_id_u16": field("reply_id"),
-    "terminal_result|jt808_platform_result|jt808_terminal_register_result|result|result_code": named(
-        "result", RESULTS
+    "terminal_result|jt808_platform_result|jt808_terminal_register_result|result|result_code": field(
+        "result"
     ),
     "result_is_failure": lambda seen, _: seen.body["result"] != 0,
-    # parts to send again
     "original_message_flow_id|original_serial_number": field("first_serial"),
     "package_count|package_id_list_count|again_package_count": lambda seen, _: len(seen.body["parts"]),
     "package_id_list|again_package_list": field("parts"),
-    "id": lambda seen, _: next(seen.body[n] for n in ("parts", "reply_id", "terminal_id") if n in seen.body),
-    # registration and authentication
+    "id": field("parts", "reply_id", "terminal_id"),
+    # registration, authentication, time
     "area_id|province_id|province": field("province"),
     "city_or_county_id|city_id|city": field("city"),
     "maker_id|manufacturer_id|manufacturer": field("maker"),
     "terminal_model|device_model|model": field("model"),
+    "terminal_id": lambda seen, _: seen.body.get("terminal_id", seen.head.phone.hex()),
     "device_id": field("terminal_id"),
-    "terminal_id": lambda seen, _: (
-        seen.body["terminal_id"] if "terminal_id" in seen.body else header.phone_text(seen.head.phone)
-    ),
-    "plate_color": field("plate_colour"),
-    "color": named("plate_colour", {"Yellow": 2}),
+    "plate_color|color": field("plate_colour"),
     "plate_no|license_plate_number|license_number|plate": field("plate"),
     "manufacturer_id_hex": padded("maker", 5),
     "terminal_model_hex": padded("model", 20),
@@ -200,8 +254,7 @@ KEYS: dict[str, Getter] = {
     REPORT + "latitude_raw": of_report("latitude"),
     REPORT + "longitude_raw": of_report("longitude"),
     REPORT + "altitude_m": of_report("altitude"),
-    REPORT + "speed_0_1kmh": of_report("speed"),
-    "speed": of_report("speed"),
+    REPORT + "(?:speed_0_1kmh|speed)": of_report("speed"),
     REPORT + "direction_deg": of_report("heading"),
     REPORT + "time": of_report("time"),
     "latitude_deg": lambda seen, _: seen.report()["latitude"] / 1e6,
@@ -209,56 +262,101 @@ KEYS: dict[str, Getter] = {
     "acc_on": lambda seen, _: bool(seen.report()["status"] & 1),
     "count|bodies_count|item_list_count|num|item_count": field("count"),
     "location_type|type|batch_type": field("type"),
-    r"items\[(?P<n>\d+)\].len": lambda seen, found: 28 + 0 * len(seen.report(int(found["n"]))["items"]),
+    r"items\[(?P<n>\d+)\].len": lambda seen, found: len(batch_bodies(seen.opened.body)[1][int(found["n"])]),
     "item_ids_in_order": lambda seen, _: [entry["id"] for entry in seen.report()["items"]],
     "no_active_safety_item": lambda seen, _: (
         not ({entry["id"] for entry in seen.report()["items"]} & {"0x64", "0x65", "0x66", "0x67"})
     ),
     # items
-    r"(?P<id>0x[0-9a-f]{2})\.(?:length|item_length|attach_info_length)": item_length,
-    r"(?P<id>0x[0-9a-f]{2})\.(?:item_id|attach_info_id)": lambda seen, found: int(found["id"], 16),
+    ANY + "(?:length|item_length|attach_info_length)": lambda seen, found: len(
+        seen.item_bytes(int(found["id"], 16))
+    ),
+    ANY + "(?:item_id|attach_info_id)": lambda seen, found: (
+        seen.item(int(found["id"], 16)) and int(found["id"], 16)
+    ),
     REPORT + r"0x01(?:\.mileage_0_1km)?": of_item(0x01, "mileage"),
     REPORT + r"0x02(?:\.fuel_0_1L)?": of_item(0x02, "fuel"),
-    r"(?P<n>)0x03(?:\.speed|\.recorder_speed_0_1kmh)?": of_item(0x03, "speed"),
-    r"(?P<n>)0x04(?:\.event_id|\.manual_confirm_alarm_id)?": of_item(0x04, "event"),
-    "0x05": lambda seen, _: seen.item(0x05)["pressures"],
+    r"0x03(?:\.speed|\.recorder_speed_0_1kmh)?": of_item(0x03, "speed"),
+    r"0x04(?:\.event_id|\.manual_confirm_alarm_id)?": of_item(0x04, "event"),
+    "0x05": of_item(0x05, "pressures"),
     r"0x05\.轮胎(?P<wheel>\d+)胎压": lambda seen, found: seen.item(0x05)["pressures"][int(found["wheel"])],
-    r"(?P<n>)0x06(?:\.compartment_temp_c)?": of_item(0x06, "temperature"),
-    r"(?P<n>)0x1(?P<i>[12])\.(?:area_type)": lambda seen, found: seen.item(0x10 + int(found["i"]))[
+    r"0x06(?:\.compartment_temp_c)?": of_item(0x06, "temperature"),
+    AREA + "(?:area_type|jt808_position_type)": lambda seen, found: seen.item(int(found["area"], 16))[
         "area_type"
     ],
-    r"0x1(?P<i>[12])\.jt808_position_type": lambda seen, found: {1: "circular_region"}[
-        seen.item(0x10 + int(found["i"]))["area_type"]
-    ],
-    r"0x1(?P<i>[12])\.(?:area_id|area_or_road_id)": lambda seen, found: seen.item(0x10 + int(found["i"]))[
-        "area_id"
-    ],
-    r"(?P<n>)0x12\.direction": of_item(0x12, "direction"),
-    r"0x12\.direction_deg": lambda seen, _: {1: "direction_out"}.get(
-        seen.item(0x12)["direction"], seen.item(0x12)["direction"]
-    ),
-    r"(?P<n>)0x13\.(?:driven_route_id|area_id|road_id)": of_item(0x13, "segment_id"),
-    r"(?P<n>)0x13\.(?:time|drive_time|drive_time_s)": of_item(0x13, "duration"),
-    r"(?P<n>)0x13\.result": of_item(0x13, "result"),
-    r"0x13\.driven_route": lambda seen, _: {1: "overlength"}[seen.item(0x13)["result"]],
-    r"(?P<n>)0x25(?:\.car_signal_status|\.ext_signal_u32)?": of_item(0x25, "signals"),
-    **{rf"0x25\.{name}": bit_of(0x25, "signals", number) for number, name in enumerate(SIGNALS)},
+    AREA + "(?:area_id|area_or_road_id)": lambda seen, found: seen.item(int(found["area"], 16))["area_id"],
+    r"0x12\.(?:direction|direction_deg)": of_item(0x12, "direction"),
+    r"0x13\.(?:driven_route_id|area_id|road_id)": of_item(0x13, "segment_id"),
+    r"0x13\.(?:time|drive_time|drive_time_s)": of_item(0x13, "duration"),
+    r"0x13\.(?:result|driven_route)": of_item(0x13, "result"),
+    r"0x25(?:\.car_signal_status|\.ext_signal_u32)?": of_item(0x25, "signals"),
+    **{rf"0x25\.{name}": bit_of(0x25, "signals", number) for name, number in SIGNALS.items()},
     r"0x25\.保留": lambda seen, _: f"{seen.item(0x25)['signals'] >> 15:016b}",
-    r"(?P<n>)0x2a(?:\.io_status|\.io_status_u16)?": of_item(0x2A, "io"),
+    r"0x2a(?:\.io_status|\.io_status_u16)?": of_item(0x2A, "io"),
     r"0x2a\.深度休眠状态": bit_of(0x2A, "io", 0),
     r"0x2a\.休眠状态": bit_of(0x2A, "io", 1),
     r"0x2a\.保留": lambda seen, _: f"{seen.item(0x2A)['io'] >> 2:014b}",
     r"0x2b(?:\.analog_u32)?": lambda seen, _: seen.item(0x2B)["ad1"] << 16 | seen.item(0x2B)["ad0"],
     r"0x2b\.analogs": lambda seen, _: [seen.item(0x2B)["ad1"], seen.item(0x2B)["ad0"]],
-    r"(?P<n>)0x30(?:\.rssi|\.wi_fi_signal_strength)?": of_item(0x30, "strength"),
-    r"(?P<n>)0x31(?:\.gnss_satellites|\.gnss_count)?": of_item(0x31, "satellites"),
+    r"0x30(?:\.rssi|\.wi_fi_signal_strength)?": of_item(0x30, "strength"),
+    r"0x31(?:\.gnss_satellites|\.gnss_count)?": of_item(0x31, "satellites"),
+    # video
+    r"0x14\.video_relate_alarm": of_item(0x14, "alarm"),
+    r"0x15\.video_signal_lose_alarm_status": of_item(0x15, "channels"),
+    r"0x16\.video_signal_occlusion_alarm_status": of_item(0x16, "channels"),
+    r"0x17\.storage_fault_alarm_status": of_item(0x17, "units"),
+    r"0x17\.storage_fault\.index_2\.fault": bit_of(0x17, "units", 1),  # numbered from 1
+    r"0x18\.abnormal_driving_behavior_alarm_type": of_item(0x18, "behaviour"),
+    r"0x18\.fatigue_level": of_item(0x18, "fatigue"),
+    # active safety
+    SAFETY + "alarm_id_u32": alarm("alarm_id"),
+    SAFETY + "flag_status": alarm("flag"),
+    SAFETY + "alarm_type": alarm("type"),
+    SAFETY + "alarm_level": alarm("level"),
+    SAFETY + "front_vehicle_speed_kmh": alarm("front_speed"),
+    SAFETY + "front_distance_100ms": alarm("front_distance"),
+    SAFETY + "deviation_type": alarm("deviation"),
+    SAFETY + "road_sign_type": alarm("sign"),
+    SAFETY + "road_sign_value": alarm("sign_value"),
+    SAFETY + "fatigue_level": alarm("fatigue"),
+    SAFETY + "retain": as_list(alarm("reserved")),
+    SAFETY + "reserves": as_number(alarm("reserved")),
+    SAFETY + "vehicle_speed_kmh": alarm("speed"),
+    SAFETY + "altitude_m": alarm("altitude"),
+    SAFETY + "latitude_raw": alarm("latitude"),
+    SAFETY + "longitude_raw": alarm("longitude"),
+    SAFETY + "time": alarm("time"),
+    SAFETY + r"(?:status_bit|vehicle_status_u16(?:\.original_value)?)": alarm("vehicle_status"),
+    **{SAFETY + rf"vehicle_status_u16\.{name}": vehicle(number) for name, number in STATES.items()},
+    SAFETY + r"alarm_identification\.time": alarm("identifier", "time"),
+    MARK + "(?:terminal_id|device_id)": alarm("identifier", "terminal_id"),
+    MARK + "(?:sequence|sequence_no)": alarm("identifier", "serial"),
+    MARK + "attachment_count": alarm("identifier", "attachments"),
+    MARK + "retain1": lambda seen, found: as_list(alarm("identifier", "reserved"))(seen, found)[0],
+    MARK + "retain2": lambda seen, found: as_list(alarm("identifier", "reserved"))(seen, found)[1],
+    MARK + "reserved": as_number(alarm("identifier", "reserved")),
+    MARK + "alarm_reserve": as_list(alarm("identifier", "reserved")),
+    MARK + "terminal_id_hex": lambda seen, found: identifier(seen, found)[:7].hex(),
+    r"0x66\.alarm_or_event_count": of_item(0x66, "count"),
+    TYRE + "tire_pressure_alarm_position": tyre("position"),
+    TYRE + "alarm_type": tyre("type"),
+    TYRE + "tire_pressure": tyre("pressure"),
+    TYRE + "tire_temperature": tyre("temperature"),
+    TYRE + "battery_level": tyre("battery"),
 }
 
 NOT_OURS: dict[str, str] = {
     "platform_reply_hex": "what the source's server answers: not a field of this frame",
     "bodies": "the source has an object for an empty body",
     "kind|yields_position|yields_attributes": "the source's class for it",
-    "timezone": "a setting of the source",
+    "timezone|time_utc_as_asserted": "the source reads times in a zone that it is told",
+    "longitude_deg_asserted": "the source divides by ten million",
+    r"0x(?:07|58|61|e2|f1|f6|fa|fb)\.(?!attach_info_).*": "a maker's own item, raw with us",
+    r"custom_location_attach_data\d": "a maker's own item, raw with us",
+    "(?:basic|unknown)_location_attach_data_count": "how many items the source has classes for",
+    "battery_level_percent|battery_volts|external_power_volts|temperature_1_celsius|iccid|driver_unique_id"
+    "|lock[12]_battery|lock[12]_locked|driver|fuel1|charging|steps|phone_imei": "of a maker's own items",
+    "motion|traccar_alarm": "made by the source from several fields",
 }
 
 COMPILED = [(re.compile(pattern), get) for pattern, get in KEYS.items()]

@@ -26,7 +26,9 @@ def report(terminal: int, second: int, *, at: int | bytes | None = None, receive
     """An entry with one report, told apart by terminal and second."""
     body = FIXED.pack(0, 3, 23_000_000 + second, 113_000_000, 10, 600, 90, NOW - second if at is None else at)
     row = pack_row(terminal, read(body), body, received, 0, Clock())
-    return Entry((terminal, second), f"1380000{terminal:04}", terminal, 0x0200, body, (row.data,), not row.believed)
+    return Entry(
+        (terminal, second), f"1380000{terminal:04}", terminal, 0x0200, body, (row.data,), not row.believed
+    )
 
 
 def alarm(number: int, **changes) -> Alarm:
@@ -151,7 +153,9 @@ async def test_alarms_and_events_are_of_the_same_transaction_and_idempotent(data
             ("alarm.raised", f"{uuid.UUID(int=2)}.1"),
             ("alarm.ended", f"{uuid.UUID(int=1)}.2"),
         ]
-        rows = await rig.fetch("SELECT id, state, rev, ended_at, details, raw, attachments FROM alarms ORDER BY id")
+        rows = await rig.fetch(
+            "SELECT id, state, rev, ended_at, details, raw, attachments FROM alarms ORDER BY id"
+        )
         assert [(r["state"], r["rev"]) for r in rows] == [("ended", 2), ("open", 1)]
         assert rows[0]["ended_at"].timestamp() == NOW and rows[0]["raw"] == b"\0\1"
         assert "粤Ex" in rows[0]["details"]  # NUL is what Postgres can't hold

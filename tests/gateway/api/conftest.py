@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.api.app import build
-from gateway.api.context import Connection, Context
+from gateway.api.context import Context
 from gateway.api.server import serve
 from gateway.config import Settings
 from gateway.metrics import Metrics
@@ -34,7 +34,15 @@ async def api(pool):
         stream=stream,
         metrics=metrics,
         connection=lambda phone: (
-            Connection(1795297443.0, "tcp", "10.0.0.9", 2019, 1795297500.5) if phone == ONLINE else None
+            SimpleNamespace(
+                since=1795297443.0,
+                transport="tcp",
+                address="10.0.0.9",
+                edition=2019,
+                last_seen=1795297500.5,
+            )
+            if phone == ONLINE
+            else None
         ),
         ready=lambda: list(reasons),
         describe=lambda row: {"alarms": ["overspeed"] if row.alarm & 2 else [], "items": {}},

@@ -1,0 +1,222 @@
+"""The vocabulary of layouts: both ways, on any bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from construct import Struct
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.catalog import EncodeError, decode, encode
+from protocol.fields import (
+    U8,
+    U16,
+    Bcd,
+    BcdTime,
+    BcdTimeUtc,
+    Bits,
+    Codes,
+    Counted,
+    Raw,
+    RawText,
+    Repeated,
+    Sized,
+    Text,
+    TextCounted,
+    TextEnd,
+    TextRest,
+    bit,
+    decode_text,
+    decode_time,
+    encode_text,
+    encode_time,
+    present_time,
+    span,
+)
+
+
+@given(st.integers(0, 10**12 - 1))
+def test_digits(number: int) -> None:
+    field = Bcd(6)
+    assert field.parse(field.build(str(number))) == f"{number:012}"
+
+
+def test_digits_that_are_none_or_too_many() -> None:
+    assert Bcd(2).parse(b"\x0a\xf1") == "0af1"
+    with pytest.raises(EncodeError, match="more than 4 digits"):
+        encode(Struct("phone" / Bcd(2)), {"phone": "12345"})
+
+
+# --- times ---
+
+
+@given(st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 12, 31)))
+def test_times_are_beijing_time(moment: dt.datetime) -> None:
+    moment = moment.replace(microsecond=0)
+    raw = bytes.fromhex(f"{moment:%y%m%d%H%M%S}")
+    second = decode_time(raw)
+    assert isinstance(second, int)
+    assert dt.datetime.fromtimestamp(second, dt.UTC).replace(tzinfo=None) == moment - dt.timedelta(hours=8)
+    assert encode_time(second) == encode_time(present_time(second)) == encode_time(moment.isoformat()) == raw
+    assert BcdTimeUtc.decode(raw) == second + 8 * 3600
+    assert BcdTimeUtc.build(BcdTimeUtc.decode(raw)) == raw
+    assert BcdTimeUtc.build(BcdTimeUtc.present(BcdTimeUtc.decode(raw))) == raw
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "000000000000",
+        "231301000000",
+        "230230000000",
+        "2301012a0000",
+        "230101240000",
+        "ffffffffffff",
+        "230101006000",
+    ],
+)
+def test_what_is_no_time_stays_raw(raw: str) -> None:
+    value = decode_time(bytes.fromhex(raw))
+    assert value == bytes.fromhex(raw)
+    assert present_time(value) == f"raw:{raw}"
+    assert encode_time(value) == encode_time(f"raw:{raw}") == bytes.fromhex(raw)
+    assert BcdTimeUtc.decode(bytes.fromhex(raw)) == bytes.fromhex(raw)
+
+
+@given(st.binary(min_size=6, max_size=6))
+def test_any_six_bytes_come_back(raw: bytes) -> None:
+    for field in (BcdTime, BcdTimeUtc):
+        assert field.build(field.parse(raw)) == raw
+        assert field.build(field.present(field.parse(raw))) == raw
+
+
+def test_a_time_that_has_no_two_digit_year() -> None:
+    with pytest.raises(EncodeError, match="2000 to 2099"):
+        encode(Struct("time" / BcdTime), {"time": 0})
+
+
+# --- text ---
+
+
+def reread(raw: bytes) -> bytes:
+    """Through JSON and back: the bytes that `RawText` remembers are lost."""
+    return encode_text(str.__str__(decode_text(raw)) + "")
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_come_back(raw: bytes) -> None:
+    text = decode_text(raw)
+    assert encode_text(text) == raw
+    try:
+        raw.decode("gb18030")
+    except UnicodeDecodeError:
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            assert reread(raw) == raw
+    else:
+        assert reread(raw) == raw
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Co", "Cn"]), max_size=20))
+def test_text_is_gb18030(text: str) -> None:
+    if "\\x" not in text:
+        assert decode_text(text.encode("gb18030")) == text
+        assert encode_text(text) == text.encode("gb18030")
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"\xd4\xc142", "粤42"),
+        (b"\xff\x81", "\\xff\\x81"),
+        (b"a\\x41", "a\\x5cx41"),  # a backslash of the text itself
+        ("京".encode(), "京"),  # three bytes are no GB18030
+        (b"\x95\x32\x82\x36", "𠀀"),  # four bytes, a character outside of GBK
+    ],
+)
+def test_how_text_is_shown(raw: bytes, text: str) -> None:
+    assert decode_text(raw) == text
+
+
+def test_padding_at_either_end_is_dropped() -> None:
+    for raw in (b"AB12\0\0\0\0", b"AB12    ", b"\0\0\0\0AB12", b" AB12 \0\0"):
+        assert Text(8).parse(raw) == "AB12"
+    assert TextEnd.parse(b"AB12\0") == "AB12"
+    assert Text(8).build("AB12") == b"AB12\0\0\0\0"
+    assert Text(8, b" ").build("AB12") == b"AB12    "
+    assert Text(8, front=True).build("AB12") == b"\0\0\0\0AB12"
+    with pytest.raises(EncodeError, match="takes 4 bytes, the field has 3"):
+        encode(Struct("plate" / Text(3)), {"plate": "粤粤"})
+
+
+def test_raw_text_is_still_text() -> None:
+    text = decode_text(b"\xff")
+    assert isinstance(text, RawText)
+    assert (text, text.raw, text.upper()) == ("\\xff", b"\xff", "\\XFF")
+
+
+# --- words ---
+
+FLAGS = Bits(U8, bit(0, "a"), span(1, 2, "two"), bit(7, "h"))
+
+
+@given(st.integers(0, 255))
+def test_flags_are_named_and_found_by_name(word: int) -> None:
+    assert FLAGS.number(FLAGS.names(word)) == word
+    assert FLAGS.build(FLAGS.names(word)) == FLAGS.build(word) == bytes([word])
+
+
+def test_names() -> None:
+    assert FLAGS.names(0b10010101) == ["a", "two=2", "h", "bit4"]
+    with pytest.raises(ValueError, match="no flag 'b'; there are a, two, h"):
+        FLAGS.number(["b"])
+    codes = Codes(U8, {1: "one"})
+    assert (codes.names(1), codes.names(2), codes.number("one"), codes.number(7)) == ("one", "", 1, 7)
+    with pytest.raises(EncodeError, match="no code 'two'"):
+        encode(Struct("code" / codes), {"code": "two"})
+
+
+# --- fields made of fields ---
+
+LIST = Struct("list" / Counted(U8, U16), "text" / TextCounted(U8), "rest" / Repeated(Sized(U8, Raw(2))))
+
+
+@given(
+    st.lists(st.integers(0, 0xFFFF), max_size=9),
+    st.text(st.sampled_from("abc京"), max_size=9),
+    st.lists(st.binary(min_size=2, max_size=2), max_size=4),
+)
+def test_lists(numbers: list[int], text: str, rest: list[bytes]) -> None:
+    value = {"list": numbers, "text": text, "rest": rest}
+    body = encode(LIST, value)
+    assert decode(LIST, body).fields == value
+    assert {key: LIST.parse(body)[key] for key in value} == value
+
+
+def test_a_count_that_lies_costs_nothing() -> None:
+    found = decode(Struct("list" / Counted(U16, U16)), bytes.fromhex("ffff 0001 0002 03"))
+    assert found.fields == {"list": [1, 2, None]}
+    assert found.rest == b"\x03"
+    assert found.breaks[0].path == "list[2]"
+
+
+def test_a_size_that_lies() -> None:
+    layout = Struct("text" / TextCounted(U8), "after" / U8)
+    found = decode(layout, b"\x09abc")
+    assert found.fields == {}
+    assert (found.breaks[0].detail, found.rest) == ("9 bytes announced, 3 there", b"abc")
+    layout = Struct("two" / Sized(U8, U16), "after" / U8)
+    found = decode(layout, bytes.fromhex("04 0001 ffff 07"), explain=True)
+    assert found.fields == {"two": 1, "after": 7}
+    assert found.breaks[0].detail == "2 bytes more than the layout has"
+    assert b"".join(part.raw for part in found.parts) == bytes.fromhex("04 0001 ffff 07")
+    found = decode(layout, bytes.fromhex("01 00 07"))
+    assert found.fields == {"two": None, "after": 7}
+
+
+def test_text_to_the_end() -> None:
+    assert decode(Struct("text" / TextRest), "京A".encode("gbk")).fields == {"text": "京A"}
+    assert decode(Struct("text" / TextRest), b"").fields == {"text": ""}
