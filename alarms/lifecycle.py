@@ -56,10 +56,17 @@ class Standing(Enum):
 
 
 class _Past(NamedTuple):
+    """What is remembered of an alarm that is over."""
+
     id: str
-    pairing: str
+    pairing: str  # empty where nothing that comes late can be about it
     start: int
     end: int  # _NEVER for the bit of a momentary kind that still stands
+
+
+def _past(alarm: Alarm, end: int) -> _Past:
+    pairing = alarm.pairing if alarm.source in LEVEL_SOURCES or alarm.end_reason == "reported" else ""
+    return _Past(alarm.id, pairing, alarm.occurred_at, end)
 
 
 class _Track:
@@ -164,7 +171,7 @@ class Watch:
         for alarm in sorted(alarms, key=lambda alarm: alarm.occurred_at):
             if alarm.state is not State.OPEN:
                 end = alarm.occurred_at if alarm.ended_at is None else alarm.ended_at
-                self._remember(_Past(alarm.id, alarm.pairing, alarm.occurred_at, end))
+                self._remember(_past(alarm, end))
                 continue
             track = self._second() if alarm.backfilled else self.live
             track.open = (track.open or {}) | {alarm.pairing: alarm}
@@ -357,7 +364,7 @@ class _Move(NamedTuple):
             if stands:
                 watch._fell(signal)
             end = _NEVER if stands else signal.occurred_at
-            watch._remember(_Past(new.id, new.pairing, new.occurred_at, end))
+            watch._remember(_past(new, end))
         else:
             self.track.open = (self.track.open or {}) | {new.pairing: new}
         self.found.append(Transition(Change.RAISED, new))
@@ -373,7 +380,7 @@ class _Move(NamedTuple):
             attachments=max(attachments, alarm.attachments),
         )
         self.track.close(alarm)
-        self.watch._remember(_Past(ended.id, ended.pairing, ended.occurred_at, ended.ended_at or at))
+        self.watch._remember(_past(ended, ended.ended_at or at))
         self.found.append(Transition(Change.ENDED, ended))
 
 
@@ -386,8 +393,10 @@ def _raise(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None
 
 
 def _refresh(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
-    """The alarm is sent again: told only where it says something else."""
+    """The alarm is sent again: told only where it says something else, and says it last."""
     assert alarm is not None  # noqa: S101 - Standing.SAME has one
+    if of is not move.track or signal.occurred_at < of.seen(alarm):
+        return
     of.affirm(alarm.pairing, signal.occurred_at)
     details = alarm.details | signal.details
     attachments = max(alarm.attachments, signal.attachments)

@@ -110,13 +110,14 @@ def signals(
 
     `time` is what the report is stored under; `before` and `after` are its words of bits. A bit of a lasting
     kind gives a start and an end, any other bit a moment when it rises and an end when it falls, which ends
-    nothing but the moment's right to be sent again. Standing bits of the video word are told again, for
-    what their masks say may have changed.
+    nothing but the moment's right to be sent again. Standing bits of the video word are told again where the
+    report has its items, for what their masks say may have changed.
     """
     found: list[Signal] = []
+    stated = {LEVELS[item_id].source for item_id, _ in location.items if item_id in LEVELS}
     for source, word in after.items():
         old = before.get(source, 0)
-        looked_at = word ^ old | (word if source == VIDEO else 0)
+        looked_at = word ^ old | (word if source == VIDEO and source in stated else 0)
         for number in range(looked_at.bit_length()):
             if looked_at >> number & 1:
                 kind = kind_of(source, number, edition)

@@ -40,7 +40,8 @@ def by_hand(body: bytes) -> Location:
 
 def run(options: Options) -> dict[str, Any]:
     frames = b"".join(
-        escape(build(0x0200, phone_bytes("13800000001", Edition.V2013), n, len(BODY)) + BODY) for n in range(100)
+        escape(build(0x0200, phone_bytes("13800000001", Edition.V2013), n, len(BODY)) + BODY)
+        for n in range(100)
     )
     link = Link(Role.PLATFORM)
 

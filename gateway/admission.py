@@ -17,10 +17,9 @@ from collections import deque
 from collections.abc import Awaitable, Coroutine
 from typing import Any
 
-import asyncpg
 import structlog
-from alarms.lifecycle import Watch
 
+from alarms.lifecycle import Watch
 from gateway.registry import Registry
 from gateway.session import Receipt, Session, State
 from protocol.codec import Profile
@@ -28,7 +27,7 @@ from protocol.fields import encode_text
 from protocol.header import Edition
 from protocol.link import Message, Result
 from storage import queries, terminals
-from storage.database import Connection, Pool
+from storage.database import OUTAGES, Connection, Pool
 from storage.terminals import Terminal
 from storage.writer import Entry, Writer
 
@@ -138,7 +137,7 @@ class Admission:
         """Postgres away: no answer, for a refusal would be a lie. The terminal asks again."""
         try:
             await work
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except OUTAGES as error:
             self._count("unavailable")
             what = f"{type(error).__name__}: {error}"
             log.warning("terminal not looked up", phone=session.phone, error=what)

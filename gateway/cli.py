@@ -30,12 +30,11 @@ T = TypeVar("T")
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
-# Commands of other modules, loaded when they are used: name: (module:object, first line of help).
-# The object is a function, or a Typer app that has a command of that name.
+# Commands of other modules, loaded when they are used: name: (module:function, first line of help).
 ELSEWHERE = {
     "decode": ("gateway.commands_decode:decode", "Explain a JT/T 808 frame."),
-    "simulate": ("simulator.cli:app", "Run simulated terminals against a gateway."),
-    "audit": ("simulator.cli:app", "Hold a simulator's ledger against the database."),
+    "simulate": ("simulator.cli:simulate", "Play vehicle terminals against a JT/T 808 platform."),
+    "audit": ("gateway.commands_audit:audit", "Hold a simulator's ledger against the database."),
 }
 
 
@@ -50,14 +49,9 @@ class _Elsewhere(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         module, _, name = self.target.partition(":")
-        found = getattr(importlib.import_module(module), name)
-        if isinstance(found, typer.Typer):
-            command: Any = get_command(found)
-            command = getattr(command, "commands", {}).get(self.name, command)
-        else:
-            single = typer.Typer(add_completion=False, rich_markup_mode=None)
-            single.command(self.name)(found)
-            command = get_command(single)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(self.name)(getattr(importlib.import_module(module), name))
+        command = get_command(single)
         return command.make_context(info_name, args, parent=parent, **extra)
 
 
@@ -98,15 +92,22 @@ ConfigFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"jtgate {version('jtgate')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(f"jtgate {installed('jtgate')}")
-        raise typer.Exit
+    pass
 
 
 @app.command()
@@ -138,7 +139,7 @@ def migrate(config: ConfigFile = None) -> None:
     async def work(connection: Connection) -> list[str]:
         return await migrations.migrate(connection)
 
-    for name in (applied := _with_database(config, work)):
+    for name in (applied := _with_database(config, work, tables=False)):
         print(f"applied {name}")
     if not applied:
         print("up to date")
@@ -372,15 +373,26 @@ def _serve(config: Path | None, *, fleet: int) -> None:
     raise typer.Exit(supervisor.run(settings, fleet=fleet))
 
 
-def _with_database(config: Path | None, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
-    """What some work finds out on one connection to the settings' database."""
+def _with_database(
+    config: Path | None,
+    work: Callable[[Connection], Coroutine[Any, Any, T]],
+    *,
+    tables: bool = True,
+) -> T:
+    """What some work finds out on one connection; with `tables`, to a database that has them."""
     from gateway import logs
 
     settings = _settings(config)
     logs.configure(settings.log_format, "warning")
+    empty = "The database has no tables yet: start the gateway once, or run jtgate migrate."
+    made = settings.database_url or (settings.data_dir / "postgres" / "PG_VERSION").exists()
+    if tables and not made:
+        raise Failure(empty)
 
     async def run() -> T:
         async with _database(settings) as connection:
+            if tables and not await connection.fetchval("SELECT to_regclass('api_keys')"):
+                raise Failure(empty)
             return await work(connection)
 
     return asyncio.run(run())
@@ -391,6 +403,7 @@ async def _database(settings: Settings) -> AsyncIterator[Connection]:
     """A connection to the database; an embedded one is started for it unless it runs already."""
     import asyncpg
 
+    from gateway.config import masked
     from storage.database import SETTINGS, prepare
     from storage.embedded import DataFolderBusyError, EmbeddedPostgres
 
@@ -402,7 +415,11 @@ async def _database(settings: Settings) -> AsyncIterator[Connection]:
         except DataFolderBusyError:
             dsn = EmbeddedPostgres(settings.data_dir).attach()
     try:
-        connection = await asyncpg.connect(dsn, timeout=10, server_settings=SETTINGS)
+        try:
+            connection = await asyncpg.connect(dsn, timeout=10, server_settings=SETTINGS)
+        except (OSError, TimeoutError) as error:
+            reason = str(error) or "no answer"
+            raise Failure(f"{masked(dsn)} can't be reached: {reason}.") from None
         try:
             await prepare(connection)
             yield connection

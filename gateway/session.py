@@ -13,8 +13,8 @@ from typing import Protocol
 
 import msgspec
 import structlog
-from alarms.lifecycle import Watch
 
+from alarms.lifecycle import Watch
 from gateway.metrics import Counters
 from protocol.frame import Fault, Reason
 from protocol.header import Edition

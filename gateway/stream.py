@@ -17,13 +17,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import asyncpg
 import msgspec
 import structlog
 
 from gateway.metrics import Metrics
 from storage import events
-from storage.database import Pool
+from storage.database import OUTAGES, Pool
 from storage.events import START, Cursor, CursorExpired, Event, Filter
 
 log = structlog.get_logger("gateway.stream")
@@ -42,15 +41,6 @@ SKIPPED_EVENTS = 1000  # filtered out, after which a bookmark moves the reader's
 CATCH_UP_READS = 2  # readers in the past that may use the pool at the same time
 ACQUIRE_TIMEOUT = 10.0  # s
 PAUSE = 0.004  # s between two looks at the log under load: commits come in bunches
-
-# What a database that is away, restarting or overloaded makes of a query.
-OUTAGES = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):

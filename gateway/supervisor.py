@@ -122,6 +122,10 @@ def _announce(settings: Settings, worker: Worker, *, embedded: bool) -> None:
     )
 
 
+DEMO = ("--scenario", "mix", "--interval", "5", "--alarm-every", "12", "--ramp", "10")
+"""A report each five seconds and an alarm a minute from every vehicle; some lose the network now and then."""
+
+
 async def _fleet(size: int, port: int, host: str) -> None:
     """The demonstration: a simulated fleet against this gateway."""
     process = await asyncio.create_subprocess_exec(
@@ -135,7 +139,7 @@ async def _fleet(size: int, port: int, host: str) -> None:
         str(port),
         "--terminals",
         str(size),
-        "--demo",
+        *DEMO,
     )
     try:
         await process.wait()

@@ -192,7 +192,7 @@ class Worker:
             async with self.pool.acquire() as connection:
                 now = self.services.wall()
                 await terminals.disconnected(connection, terminal_id, now, connected_at=connected_at)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except database.OUTAGES:
             log.debug("disconnection not noted", terminal_id=terminal_id)
 
     # --- Postgres ---------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Worker:
             await asyncio.sleep(MAINTENANCE)
             try:
                 await self._maintain_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except database.OUTAGES as error:
                 log.warning("partitions not maintained, will try again", error=str(error))
 
     def _pressure(self, high: bool) -> None:

@@ -165,14 +165,23 @@ def unwrap(given: bytes | str) -> Opened:
 
 
 def _between(raw: bytes, faults: list[Fault]) -> bytes:
-    """The first frame of what stands between delimiters, unescaped."""
+    """The first frame of what stands between delimiters, unescaped.
+
+    Documents publish frames that were not escaped: those are taken as they are where that makes their
+    checksum right, and escaping does not.
+    """
     inner = raw.strip(frame.DELIMITER)
-    if frame.DELIMITER in inner and frame.checksum(inner) != 0:  # else: published without escaping
-        inner, _, more = inner.partition(frame.DELIMITER)
-        faults.append(Fault(Reason.GARBAGE, more, len(inner), f"{len(more)} bytes behind the frame"))
-    if b"}" in inner and frame.checksum(frame.unescape(inner)) != 0 and frame.checksum(inner) == 0:
+    first, _, more = inner.partition(frame.DELIMITER)
+    if not _right(first) and frame.checksum(inner) == 0:
         return inner
-    return frame.unescape(inner)
+    if more:
+        faults.append(Fault(Reason.GARBAGE, more, len(first), f"{len(more)} bytes behind the frame"))
+    return frame.unescape(first)
+
+
+def _right(raw: bytes) -> bool:
+    data = frame.unescape(raw)
+    return len(data) >= frame.MIN_FRAME and frame.checksum(data) == 0
 
 
 def _whole(data: bytes) -> bool:

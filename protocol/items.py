@@ -239,21 +239,21 @@ class Items(Composite):
         if isinstance(item_id, str):
             item_id = int(item_id, 16)
         if not isinstance(value, Mapping):
-            return item_id or self._readings(name)[0].id, RawRest.build(value)
+            return self._readings(name)[0].id if item_id is None else item_id, RawRest.build(value)
         readings = self._readings(name) if name else self.table.get(item_id or 0, ())
         reason: Exception = ValueError(f"item {item_id!r} has no layout; give its bytes")
         for item in sorted(readings, key=lambda item: item.dialect != dialect):
+            if not value.keys() <= {field.name for field in item.layout.subcons}:
+                reason = ValueError(f"item {item.name}: no reading has the fields {', '.join(value)}")
+                continue
             try:
                 raw = item.layout.build(dict(value))
             except (ConstructError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = error
                 continue
-            if not value.keys() <= {field.name for field in item.layout.subcons}:
-                reason = ValueError(f"item {item.name}: no reading has the fields {', '.join(value)}")
-            elif not item.lengths(len(raw)):
-                reason = ValueError(f"item {item.name}: no reading has {len(raw)} bytes")
-            else:
+            if item.lengths(len(raw)):
                 return item_id or item.id, raw
+            reason = ValueError(f"item {item.name}: no reading has {len(raw)} bytes")
         raise reason
 
     def _readings(self, name: str | None) -> tuple[Item, ...]:

@@ -29,7 +29,8 @@ _ack = fixed(general.PLATFORM_ACK).struct
 
 def fill(layout: Struct, fields: Mapping[str, object], *, name: str) -> bytes:
     """`layout` out of `fields`, which may hold what it has no place for."""
-    return encode(layout, {sub.name: fields[sub.name] for sub in layout.subcons}, name=name)
+    keys = [sub.name for sub in layout.subcons]
+    return encode(layout, {key: fields[key] for key in keys if key in fields}, name=name)
 
 
 def register(edition: Edition, fields: Mapping[str, object]) -> bytes:

@@ -100,6 +100,9 @@ def simulate(
         typer.echo(msgspec.json.encode(summary).decode())
     else:
         typer.echo(tell(summary))
+    if not summary.counters["connects"]:
+        typer.echo(f"No terminal could connect to {host}:{port}.", err=True)
+        raise typer.Exit(1)
 
 
 def tell(summary: Summary) -> str:

@@ -25,6 +25,7 @@ from simulator.track import Track, routes
 
 DRIVERS = 8  # different drives on each route; terminals beyond that share one, elsewhere on it
 DRAIN = 10.0  # s that the end of a run waits for acknowledgements
+HURRY = 1.0  # s, where somebody asked for the end
 
 
 class Options(msgspec.Struct, frozen=True):

@@ -73,8 +73,9 @@ class Ledger:
         self._file.flush()
 
     def close(self) -> None:
-        self.flush()
-        self._file.close()
+        if not self._file.closed:
+            self.flush()
+            self._file.close()
 
     def __enter__(self) -> Ledger:
         return self

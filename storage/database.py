@@ -29,6 +29,15 @@ SETTINGS = {
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
+# What a server that is away, restarting or overloaded makes of a statement.
+OUTAGES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
 JSONB_VERSION = b"\x01"  # the first byte of jsonb in Postgres' binary format
 
 

@@ -118,9 +118,7 @@ async def register(
     return from_row(rows[0])
 
 
-async def adopt(
-    connection: Connection, phone: str, code_hash: bytes | None, edition: int | None
-) -> Terminal:
+async def adopt(connection: Connection, phone: str, code_hash: bytes | None, edition: int | None) -> Terminal:
     """Take in a terminal that authenticates without having registered here.
 
     The code becomes its own, unless it has one: the caller compares with what comes back, so that

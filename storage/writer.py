@@ -23,7 +23,7 @@ import structlog
 
 from alarms.model import Change, Transition
 from storage import alarm_rows, events
-from storage.database import Connection, to_json
+from storage.database import OUTAGES, Connection, to_json
 from storage.events import NewEvent
 from storage.rows import COPY_HEADER, COPY_TRAILER, TIME_QUALITY
 
@@ -166,12 +166,11 @@ class Writer:
         delay = RETRY_FIRST
         while True:
             try:
-                batch = await self._store(entries)
+                batch = await self._store_or_park(entries)
                 break
-            except _TROUBLE as error:
-                if _refuses(error):
-                    batch = await self._bisect(entries, error)
-                    break
+            except Exception as error:  # the last boundary: whatever happens, it is still to be stored
+                if not isinstance(error, OUTAGES):
+                    log.exception("unexpected in a transaction, will try again")
                 self._failed(error, delay, len(entries))
                 await self._disconnect()
                 await asyncio.sleep(delay)
@@ -223,7 +222,7 @@ class Writer:
             if parked:
                 await _park(connection, parked)
                 batch.rejected = [p.reason for p in parked]
-        except _TROUBLE as error:
+        except (asyncpg.PostgresError, ValueError) as error:
             if _refuses(error):
                 await connection.execute("ROLLBACK")
             raise
@@ -242,8 +241,13 @@ class Writer:
             status = self._insert.get_statusmsg()
         return int(status.rpartition(" ")[2])
 
-    async def _bisect(self, entries: list[Entry], error: BaseException) -> Batch:
+    async def _store_or_park(self, entries: list[Entry]) -> Batch:
         """Stores what can be stored and parks what Postgres refuses. Costs log2(n) transactions a row."""
+        try:
+            return await self._store(entries)
+        except (asyncpg.PostgresError, ValueError) as error:
+            if not _refuses(error):
+                raise
         if self._repair is not None:
             await self._repair(await self._ready())
         whole = Batch(entries, 0, 0, 0.0, [], 0, [])
@@ -252,7 +256,7 @@ class Writer:
             part = todo.pop()
             try:
                 done = await self._store(part)
-            except _TROUBLE as refused:
+            except (asyncpg.PostgresError, ValueError) as refused:
                 if not _refuses(refused):
                     raise
                 if len(part) > 1:
@@ -381,6 +385,3 @@ def _refuses(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in ("22", "23", "54")
     return isinstance(error, ValueError)
-
-
-_TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError)

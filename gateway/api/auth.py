@@ -13,7 +13,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from gateway.api.context import Context, Ctx
 from gateway.api.problems import Problem
-from gateway.stream import ACQUIRE_TIMEOUT, OUTAGES
+from gateway.stream import ACQUIRE_TIMEOUT
+from storage.database import OUTAGES
 from storage.keys import ApiKey
 
 BEARER = HTTPBearer(

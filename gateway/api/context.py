@@ -33,7 +33,7 @@ class Context:
     connection: Callable[[str], Connection | None] = lambda phone: None
     # why the gateway is not ready; empty when it is
     ready: Callable[[], list[str]] = list
-    # a row of `locations` decoded: {"alarms": [names], "status": [names], "items": {…}}
+    # a row of `locations` decoded, in the words of models.Location: alarms, status, items …
     describe: Callable[[Any], dict[str, Any]] = lambda row: {}
     # called after a terminal was deleted, blocked or lost its code: its session has to end
     forget: Callable[[str], None] = lambda phone: None

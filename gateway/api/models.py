@@ -29,6 +29,14 @@ class Position(Model):
     altitude_m: int
 
 
+class Item(Model):
+    id: str = Field(description="such as 0x01")
+    raw: str = Field(description="hexadecimal")
+    name: str | None = None
+    value: Any = None
+    dialect: str | None = None
+
+
 class Location(Model):
     time: AwareDatetime = Field(description="device time; see time_quality")
     received_at: AwareDatetime
@@ -43,7 +51,11 @@ class Location(Model):
     status_word: int = Field(description="status bits as sent (JT/T 808 table 25)")
     alarms: list[str] = Field([], description="names of the alarm bits that are set")
     status: list[str] = Field([], description="names of the status bits that are set")
-    items: dict[str, Any] = Field({}, description="additional items, decoded")
+    items: list[Item] = Field([], description="additional items, in the order sent")
+    queried: bool = Field(False, description="the answer to a query (0x0201)")
+    absurd_position: bool = Field(
+        False, description="coordinates beyond the earth were sent; position is 0, 0"
+    )
 
 
 class Track(Model):

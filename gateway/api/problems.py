@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gateway.stream import OUTAGES
+from storage.database import OUTAGES
 from storage.events import BadCursor, CursorExpired
 
 log = structlog.get_logger("gateway.api")

@@ -98,12 +98,12 @@ def registration(fields: Mapping[str, Any]) -> int:
         return -12
     points = 3 if fields["plate_colour"] in PLATE_COLOURS else -3
     points += sum(2 if printable(fields[name]) else -4 for name in ("maker", "model", "terminal_id"))
-    points += 1 if fields["terminal_id"] else 0
+    points += 1 if fields["terminal_id"] else -4
     if not printable(plate):
         return points - 6
     if _PLATE.fullmatch(plate) or _VIN.fullmatch(plate):
-        points += 4
-    return points
+        return points + 4
+    return points - (1 if plate and fields["plate_colour"] == 0 else 0)
 
 
 AUTHENTICATE = Struct("code" / TextEnd * "authentication code")

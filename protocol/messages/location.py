@@ -46,50 +46,62 @@ def spans(data: bytes) -> list[tuple[int, int]]:
     """Where the reports of a batch are: first byte and end of each, in `data` behind the fixed part.
 
     The standard has a length before each report. Some devices have one length and records of that size
-    behind it; some count one length wrong, and the reports behind it are found again by the chain of
-    lengths that ends where the data ends. Bytes in no span are a length, or belong to no report.
+    behind it; some count one length wrong, and the reports behind it are found again. Bytes in no span are
+    a length, or behind the last span and of no report.
     """
-    found, at = _chain(data)
-    if at == len(data):
-        return found
-    size = int.from_bytes(data[:_WORD])
-    if size >= SIZE and (len(data) - _WORD) % size == 0:
-        starts = range(_WORD, len(data), size)
-        if all(_dated(data, start) for start in starts):
-            return [(start, start + size) for start in starts]
-    again = _resume(data, at)
-    if again is None:
-        return found
-    return [*found, (at + _WORD, again), *((again + a, again + b) for a, b in _chain(data[again:])[0])]
-
-
-def _chain(data: bytes) -> tuple[list[tuple[int, int]], int]:
-    """Spans as the lengths say, and where they stop to make sense."""
-    found, at, end = [], 0, len(data)
+    found: list[tuple[int, int]] = []
+    at, end = 0, len(data)
     while at + _WORD <= end:
         stop = at + _WORD + int.from_bytes(data[at : at + _WORD])
         if stop > end:
             break
         found.append((at + _WORD, stop))
         at = stop
-    return found, at
+    if at == end:
+        return found
+    size = int.from_bytes(data[:_WORD])
+    if size >= SIZE and (end - _WORD) % size == 0:
+        starts = range(_WORD, end, size)
+        if all(_dated(data, start) for start in starts):
+            return [(start, start + size) for start in starts]
+    return _mended(data) or found
 
 
 def _dated(data: bytes, start: int) -> bool:
     return isinstance(decode_time(data[start + _TIME : start + SIZE]), int)
 
 
-def _resume(data: bytes, broken: int) -> int | None:
-    """Where the chain goes on behind a report at `broken` whose length is wrong."""
+def _mended(data: bytes) -> list[tuple[int, int]]:
+    """The spans of a batch with a wrong length in it; none where nothing behind it is sound.
+
+    Sound is a report that is long enough and has a time. `leads_on` has the places from which sound lengths
+    lead to the end; the bytes before the first of them belong to the report whose length is wrong.
+    """
     end = len(data)
-    sound = {end}  # places from which the lengths lead to the end, looked at from behind
-    resumed = None
-    for at in range(end - _WORD - SIZE, broken + SIZE, -1):
-        size = int.from_bytes(data[at : at + _WORD])
-        if size >= SIZE and at + _WORD + size in sound and _dated(data, at + _WORD):
-            sound.add(at)
-            resumed = at
-    return resumed if resumed is not None and _dated(data, broken + _WORD) else None
+    leads_on, sound = {end: end}, []
+    for at in range(end - _WORD - SIZE, -1, -1):
+        stop = at + _WORD + int.from_bytes(data[at : at + _WORD])
+        if stop >= at + _WORD + SIZE and stop in leads_on and _dated(data, at + _WORD):
+            leads_on[at] = stop
+            sound.append(at)
+    found: list[tuple[int, int]] = []
+    at = 0
+    while (stop := at + _WORD + int.from_bytes(data[at : at + _WORD])) <= end:
+        if stop < at + _WORD + SIZE or not _dated(data, at + _WORD):
+            break
+        found.append((at + _WORD, stop))
+        at = stop
+    again = next((place for place in reversed(sound) if place > at), None)
+    if again is None:
+        return []
+    if found and not (again - at >= _WORD + SIZE and _dated(data, at + _WORD)):
+        found[-1] = (found[-1][0], again)  # its length was too small
+    else:
+        found.append((at + _WORD, again))
+    while again < end:
+        found.append((again + _WORD, leads_on[again]))
+        again = leads_on[again]
+    return found
 
 
 class Reports(Composite):

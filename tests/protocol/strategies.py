@@ -27,8 +27,14 @@ def values(layout: Construct) -> SearchStrategy[Any]:
 
 
 def fields(layout: Struct) -> SearchStrategy[dict[str, Any]]:
-    named = {sub.name: sub for sub in layout.subcons if not isinstance(sub.subcon, Rebuild)}
+    named = {sub.name: sub for sub in layout.subcons if not isinstance(bare(sub), Rebuild)}
     return st.fixed_dictionaries({name: values(sub) for name, sub in named.items()})
+
+
+def bare(field: Construct) -> Construct:
+    while isinstance(field, Renamed):
+        field = field.subcon
+    return field
 
 
 def mapped(layout: Mapped) -> SearchStrategy[Any]:

@@ -103,22 +103,63 @@ class Line:
 
 
 class Stub(asyncio.Protocol):
-    """The same over TCP, for a whole fleet; counts reports."""
+    """The same over TCP, for a whole fleet."""
 
-    reports = 0
-    batches = 0
-    connections = 0
+    def __init__(self, server: StubServer) -> None:
+        self.server = server
+        self.platform = Platform()
 
     def connection_made(self, transport: Any) -> None:
-        Stub.connections += 1
         self.transport = transport
-        self.platform = Platform()
+        self.server.lines.add(self)
+        self.server.connections += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server.lines.discard(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self.platform.receive(data, asyncio.get_running_loop().time())
-        for message in self.platform.received:
-            Stub.reports += message.id == 0x0200
-            Stub.batches += message.id == 0x0704
-        self.platform.received.clear()
+        self.server.received += self.platform.received
+        self.platform.received = []
         if answer:
             self.transport.write(answer)
+
+
+class StubServer:
+    """A TCP server of `Stub`; `received` has the messages of all connections."""
+
+    def __init__(self) -> None:
+        self.received: list[Message] = []
+        self.lines: set[Stub] = set()
+        self.connections = 0
+
+    async def __aenter__(self) -> StubServer:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Stub(self), "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.drop()
+        await self._server.wait_closed()
+
+    def drop(self) -> None:
+        """Cuts every connection."""
+        for line in list(self.lines):
+            line.transport.abort()
+
+
+class UdpStub(asyncio.DatagramProtocol):
+    """The same over UDP: a `Platform` for each address."""
+
+    def __init__(self) -> None:
+        self.platforms: dict[Any, Platform] = {}
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        platform = self.platforms.setdefault(addr, Platform())
+        if answer := platform.receive(data, asyncio.get_running_loop().time()):
+            self.transport.sendto(answer, addr)

@@ -1,12 +1,17 @@
 """gateway/api/terminals.py"""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from gateway.api import models
+from gateway.api.terminals import location_json
 from storage import terminals
-from storage.rows import BACKFILLED, TIME_STALE
+from storage.queries import Location
+from storage.rows import ANSWER, BACKFILLED, TIME_STALE
 from tests.gateway.api.checks import problem
-from tests.gateway.api.conftest import ONLINE
+from tests.gateway.conftest import ONLINE
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -179,6 +184,22 @@ async def test_the_track_by_pages(api):
     page = (await client.get("/api/v1/terminals/138/locations", params=query)).json()
     times = [datetime.fromisoformat(location["time"]) for location in page["locations"]]
     assert times == [NOW - timedelta(seconds=s) for s in range(10, 5, -1)]
+
+
+async def test_what_describe_says_is_part_of_a_location(api):
+    describe = pytest.importorskip("gateway.describe").describe
+    row = Location(
+        0.0, 1.0, 1, 2, 3, 22543096, 114057865, 12, 635, 90, ANSWER | BACKFILLED,
+        b"\x01\x04\x00\x00\x00\x64\xe0\x01\xff", None,
+    )  # fmt: skip
+    context = replace(api.context, describe=describe)
+    document = location_json(context, row)
+    location = models.Location.model_validate(document)
+    assert location.queried
+    assert location.backfilled
+    assert [item.id for item in location.items] == ["0x01", "0xe0"]
+    assert len(location.alarms) == 1
+    assert len(location.status) == 2
 
 
 async def test_coordinates_are_the_stored_integers(api):
