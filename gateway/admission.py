@@ -23,9 +23,9 @@ from alarms.lifecycle import Watch
 from gateway.registry import Registry
 from gateway.session import Receipt, Session, State
 from protocol.codec import Profile
-from protocol.fields import encode_text
 from protocol.header import Edition
 from protocol.link import Message, Result
+from protocol.text import encode_text
 from storage import queries, terminals
 from storage.database import OUTAGES, Connection, Pool
 from storage.terminals import Terminal

@@ -13,8 +13,7 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -350,12 +349,13 @@ def _failure(error: Exception) -> str:
     """What can go wrong at run time, in a sentence; empty for a mistake of ours."""
     import asyncpg
 
+    from gateway.visit import VisitError
     from storage.embedded import EmbeddedPostgresError
     from storage.migrate import MigrationError
 
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
         return f"the database refuses: {str(error).splitlines()[0]}"
-    expected = (Failure, EmbeddedPostgresError, MigrationError, OSError)
+    expected = (Failure, VisitError, EmbeddedPostgresError, MigrationError, OSError)
     return str(error) or type(error).__name__ if isinstance(error, expected) else ""
 
 
@@ -381,53 +381,16 @@ def _with_database(
 ) -> T:
     """What some work finds out on one connection; with `tables`, to a database that has them."""
     from gateway import logs
+    from gateway.visit import visit
 
     settings = _settings(config)
     logs.configure(settings.log_format, "warning")
-    empty = "The database has no tables yet: start the gateway once, or run jtgate migrate."
-    made = settings.database_url or (settings.data_dir / "postgres" / "PG_VERSION").exists()
-    if tables and not made:
-        raise Failure(empty)
 
     async def run() -> T:
-        async with _database(settings) as connection:
-            if tables and not await connection.fetchval("SELECT to_regclass('api_keys')"):
-                raise Failure(empty)
+        async with visit(settings, tables=tables) as connection:
             return await work(connection)
 
     return asyncio.run(run())
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Connection]:
-    """A connection to the database; an embedded one is started for it unless it runs already."""
-    import asyncpg
-
-    from gateway.config import masked
-    from storage.database import SETTINGS, prepare
-    from storage.embedded import DataFolderBusyError, EmbeddedPostgres
-
-    dsn, embedded = settings.database_url, None
-    if dsn is None:
-        embedded = EmbeddedPostgres(settings.data_dir)
-        try:
-            dsn = await embedded.start()
-        except DataFolderBusyError:
-            dsn = EmbeddedPostgres(settings.data_dir).attach()
-    try:
-        try:
-            connection = await asyncpg.connect(dsn, timeout=10, server_settings=SETTINGS)
-        except (OSError, TimeoutError) as error:
-            reason = str(error) or "no answer"
-            raise Failure(f"{masked(dsn)} can't be reached: {reason}.") from None
-        try:
-            await prepare(connection)
-            yield connection
-        finally:
-            await connection.close()
-    finally:
-        if embedded is not None:
-            await embedded.stop()
 
 
 def _moment(text: str | None) -> float | None:

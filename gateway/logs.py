@@ -48,16 +48,27 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
+    # the writer and the stream tell of an outage themselves, in one line
+    logging.getLogger("asyncpg.pool").setLevel(max(threshold, logging.ERROR))
     # uvicorn tells of each start and stop at "info", and of each bad request at "warning"
     logging.getLogger("uvicorn").setLevel(max(threshold, logging.ERROR))
 
 
 def _console(stream: TextIO) -> list[Any]:
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="time", repr_native_str=True)]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(),
+            timestamp_key="time",
+            repr_native_str=True,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    ]
 
 
 def _json() -> list[Any]:
-    return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_dumps)]
+    # Never with the variables of the frames: the password of the database is among them.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(_dumps)]
 
 
 def _dumps(value: Any, **_: Any) -> str:

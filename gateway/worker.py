@@ -7,9 +7,10 @@ holds `committed`: the only place where something that says "stored" is said.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import asyncpg
@@ -43,6 +44,17 @@ PARTITIONS_AHEAD = 3
 
 DRAIN_TIME = 10.0
 """Seconds over which sessions are closed at the end, so that terminals do not all return at once."""
+
+
+@contextlib.contextmanager
+def _naming(setting: str, port: int) -> Iterator[None]:
+    """An address that can't be had, in a sentence that names the setting."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"Port {port} can't be listened on ({error.strerror}): set {setting} to another."
+        ) from error
 
 
 class Worker:
@@ -112,10 +124,12 @@ class Worker:
 
     async def _listen(self) -> None:
         settings = self.settings
-        self.http: Server = await serve(build(self._context()), settings.host, settings.http_port)
-        self.tcp = await tcp.listen(self.registry, settings.host, settings.terminal_port)
-        self.terminal_port: int = self.tcp.sockets[0].getsockname()[1]
-        self.udp = await udp.listen(self.registry, settings.host, self.terminal_port)
+        with _naming("JTGATE_HTTP_PORT", settings.http_port):
+            self.http: Server = await serve(build(self._context()), settings.host, settings.http_port)
+        with _naming("JTGATE_TERMINAL_PORT", settings.terminal_port):
+            self.tcp = await tcp.listen(self.registry, settings.host, settings.terminal_port)
+            self.terminal_port: int = self.tcp.sockets[0].getsockname()[1]
+            self.udp = await udp.listen(self.registry, settings.host, self.terminal_port)
 
     def _context(self) -> Context:
         return Context(

@@ -8,6 +8,8 @@ is broken: the fields up to the break, the rest as bytes, and the place.
 from __future__ import annotations
 
 import io
+import re
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -146,10 +148,18 @@ def encode(layout: Construct, fields: Mapping[str, Any], *, name: str = "body") 
 
 
 def _reason(error: Exception) -> str:
-    path = getattr(error, "path", None) or ""
+    """What construct says of a field, as `field: value and range`."""
     text = str(error).splitlines()[-1]
-    where = path.removeprefix("(building) -> ").replace(" -> ", ".")
-    return f"{where}: {text}" if where and where not in text else text
+    if refused := _REFUSED.search(text):
+        code, value = refused.groups()
+        bits = 8 * struct.calcsize(code)
+        low, high = (0, (1 << bits) - 1) if code[-1].isupper() else (-(1 << bits - 1), (1 << bits - 1) - 1)
+        text = f"{value} is no integer from {low} to {high}"
+    where = (getattr(error, "path", None) or "").partition(" -> ")[2].replace(" -> ", ".")
+    return f"{where}: {text}" if where else text
+
+
+_REFUSED = re.compile(r"struct '(.+?)' error during building, given value (.*)")
 
 
 class Walk:
@@ -200,10 +210,11 @@ class Walk:
             return None
         outer_end, self.end = self.end, start + size
         found = self.value(sub, context, path)
-        if not self.stopped and self.left:
-            surplus = self.stream.tell()
-            self.breaks.append(Break(surplus, path, f"{self.left} bytes more than the layout has"))
-            self.skip(self.left, f"{path}.rest", self.body[surplus : self.end].hex(), "not in the layout")
+        if self.left:
+            unread = self.stream.tell()
+            if not self.stopped:
+                self.breaks.append(Break(unread, path, f"{self.left} bytes more than the layout has"))
+            self.skip(self.left, f"{path}.rest", self.body[unread : self.end].hex(), "not in the layout")
         self.end, self.stopped = outer_end, False
         self.stream.seek(start + size)
         return found

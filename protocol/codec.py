@@ -9,7 +9,7 @@ This file knows frames and tables, neither connections nor terminals. Nothing th
 caller's matter: what does not fit is an `EncodeError` that names message, field and reason.
 
 Text that is no GB18030 is shown with its bytes as \\xNN and encoded back from that to the same bytes (see
-`protocol.fields.decode_text`).
+`protocol.text.decode_text`).
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Fleet:
             ended = self._clock()
             rate = self.tally.acked / (ended - begun)
             for terminal in terminals:
-                terminal.stop()
+                terminal.stop(ended)
             self._ending.clear()
             await self._play(
                 shell, ended + DRAIN, None, until=lambda: not any(t.unacknowledged for t in terminals)

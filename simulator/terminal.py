@@ -151,8 +151,9 @@ class Terminal:
             return self._outgoing.popleft()[1]
         return b""
 
-    def stop(self) -> None:
-        """Records nothing more; what is recorded is still sent."""
+    def stop(self, now: float) -> None:
+        """Records nothing later than `now`; what is recorded is still sent."""
+        self._record_due(now)
         self._next_report = inf
         self._flat_out = False
 
@@ -204,9 +205,7 @@ class Terminal:
 
     def tick(self, now: float) -> Action | None:
         """Does what time asks for."""
-        while self._next_report <= now:
-            self._record(self._next_report)
-            self._next_report += self.config.interval
+        self._record_due(now)
         if self.stage is Stage.OFFLINE and now >= self._connect_at:
             self.stage = Stage.CONNECTING
             return Action.CONNECT
@@ -277,17 +276,22 @@ class Terminal:
 
     # --- reports ------------------------------------------------------------------------------------
 
-    def _record(self, now: float) -> Report:
-        """Makes the report of this moment and keeps it until it can be sent."""
-        report = self._compose(now)
-        if self.stage is Stage.ONLINE:
-            self._fresh.append(report)
-        else:
+    def _record_due(self, now: float) -> None:
+        """Makes the reports that are due and keeps them until they can be sent.
+
+        A terminal without a connection is not woken for them: it catches up, for its track knows where
+        it was.
+        """
+        while self._next_report <= now:
+            report = self._compose(self._next_report)
+            self._next_report += self.config.interval
+            if self.stage is Stage.ONLINE:
+                self._fresh.append(report)
+                continue
             (self._key if report.key else self._saved).append(report)
             if len(self._saved) > MAX_SAVED:
                 self._saved.popleft()
                 self.tally.discarded += 1
-        return report
 
     def _compose(self, now: float) -> Report:
         number = self._number

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.catalog import EncodeError, Row, catalog, decode, encode, overlay
-from protocol.fields import U8, U16, BcdTime, Bits, Codes, Counted, Raw, RawRest, bit
+from protocol.fields import U8, U16, BcdTime, Bits, Codes, Counted, Raw, RawRest, Sized, bit
 
 LAYOUT = Struct(
     "flags" / Bits(U8, bit(0, "long")) * "what follows",
@@ -74,6 +74,19 @@ def test_the_break_names_its_place() -> None:
     assert found.rest == BODY[3:8]
 
 
+def test_a_break_inside_a_sized_field_is_shown_with_its_bytes() -> None:
+    layout = Struct("sized" / Sized(U8, Struct("a" / U8, "b" / U16)), "after" / U8)
+    found = decode(layout, bytes.fromhex("02 0a 0b 0c"), explain=True)
+    assert found.fields == {"sized": {"a": 10}, "after": 12}
+    assert (found.breaks[0].path, found.breaks[0].offset) == ("sized.b", 2)
+    assert [(part.path, part.raw.hex()) for part in found.parts] == [
+        ("sized.length", "02"),
+        ("sized.a", "0a"),
+        ("sized.rest", "0b"),
+        ("after", "0c"),
+    ]
+
+
 def test_bytes_behind_the_layout() -> None:
     assert decode(Struct("n" / U8), b"\x01\x02\x03").rest == b"\x02\x03"
     assert decode(Struct(), b"").fields == {}
@@ -84,10 +97,10 @@ def test_bytes_behind_the_layout() -> None:
     ("fields", "text"),
     [
         ({}, "the field 'n' is missing"),
-        ({"n": 256}, "256"),
-        ({"n": -1}, "-1"),
-        ({"n": "x"}, "x"),
-        ({"n": None}, "m"),
+        ({"n": 256}, "n: 256 is no integer from 0 to 255"),
+        ({"n": -1}, "n: -1 is no integer from 0 to 255"),
+        ({"n": "x"}, "n: 'x' is no integer from 0 to 255"),
+        ({"n": None}, "n: None is no integer"),
         ({"n": 1, "k": 1}, "no field k; there are n"),
     ],
 )

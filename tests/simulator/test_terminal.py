@@ -282,7 +282,7 @@ def test_answers_to_nothing_are_ignored() -> None:
 def test_stop_sends_what_is_left() -> None:
     wire, acked = line(interval=0, window=4)
     wire.run(START + 2)
-    wire.terminal.stop()
+    wire.terminal.stop(wire.now)
     wire.run(START + 3)
     assert wire.terminal.unacknowledged == 0
     assert len(acked) == wire.terminal.tally.recorded
@@ -318,7 +318,7 @@ def test_nothing_is_lost_whatever_the_line_does(data: st.DataObject) -> None:
         assert len(numbers) + wire.terminal.unacknowledged == wire.terminal.tally.recorded
     wire.up, wire.platform.mute = True, False
     wire.run(wire.now + 60)
-    wire.terminal.stop()
+    wire.terminal.stop(wire.now)
     wire.run(wire.now + 120)
     assert sorted(entry.report.number for entry in acked) == list(range(wire.terminal.tally.recorded))
 

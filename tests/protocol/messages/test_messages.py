@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from protocol import catalog, codec
 from protocol.catalog import Row
-from protocol.fields import Bits, RawText, encode_text
+from protocol.fields import Bits
 from protocol.header import Edition
 from protocol.items import Item
 from protocol.messages import EDITIONS, ITEMS
+from protocol.text import RawText, encode_text
 from tests.protocol.own import vectors
 from tests.protocol.strategies import item_values, values
 
@@ -118,7 +119,7 @@ def test_what_is_written_is_read_again(edition: Edition, row: Row, data: st.Data
 
 
 def has_utf8(value: Any) -> bool:
-    """Whether a text is UTF-8, which comes back from JSON as GB18030 (protocol.fields.decode_text)."""
+    """Whether a text is UTF-8, which comes back from JSON as GB18030 (protocol.text.decode_text)."""
     if isinstance(value, dict | list):
         return any(map(has_utf8, value.values() if isinstance(value, dict) else value))
     return isinstance(value, RawText) and encode_text(str.__str__(value) + "") != value.raw
