@@ -32,7 +32,7 @@ STALE = 3600
 LATE = 600
 """Seconds between device and reception from which a report is not live."""
 
-RECENT = 16
+RECENT = 32
 """Alarms that a watch remembers after their end."""
 
 NAMESPACE = uuid.UUID("6d2f3a64-0a53-5c0e-9f5b-52b0c6a2c5d1")
@@ -411,10 +411,15 @@ def _refresh(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> No
 
 
 def _supersede(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
-    """A new alarm of its kind begins: the end of the old one has been lost."""
+    """Another alarm of its kind begins: the end of the older one has been lost, or comes later."""
     assert alarm is not None  # noqa: S101 - Standing.OTHER has one
-    move._replace(track=of).end(alarm, signal.occurred_at, "superseded")
+    if signal.occurred_at >= alarm.occurred_at:
+        move.end(alarm, signal.occurred_at, "superseded")
+        move.raise_(signal, of)
+        return
     move.raise_(signal, of)
+    move.end(move.found[-1].alarm, alarm.occurred_at, "superseded")
+    of.open = (of.open or {}) | {alarm.pairing: alarm}
 
 
 def _end(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol.items import read_item
-from protocol.location import ALARM, STATUS, walk_items
+from protocol.items import places, read_item
+from protocol.location import ALARM, STATUS
 from protocol.messages import ITEMS
 from storage.queries import Location
 from storage.rows import ABSURD_POSITION, ANSWER
@@ -19,9 +19,10 @@ def describe(row: Location) -> dict[str, Any]:
     """JSON-ready: `alarms` and `status` as names, `items` in the order sent, and what
     the flags say."""
     items = []
-    for _, item_id, raw in walk_items(row.items):
-        value = read_item(ITEMS, item_id, raw, present=True)
-        shown: dict[str, Any] = {"id": f"{item_id:#04x}", "raw": raw.hex()}
+    for place in places(row.items):
+        raw = row.items[place.value : place.stop]
+        value = read_item(ITEMS, place.id, raw, present=True)
+        shown: dict[str, Any] = {"id": f"{place.id:#04x}", "raw": raw.hex()}
         if value.item is not None:
             shown |= {"name": value.item.name, "value": value.fields}
             if value.item.dialect:

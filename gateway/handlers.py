@@ -14,6 +14,7 @@ from gateway.session import Handler, Session
 from protocol.codec import Profile
 from protocol.frame import Reason
 from protocol.header import Edition
+from protocol.items import reread
 from protocol.link import Message, Result
 from protocol.location import read
 from protocol.messages.location import batch_bodies
@@ -54,6 +55,8 @@ def _report(session: Session, body: bytes, flags: int) -> tuple[Row, list[Transi
     if len(body) > MAX_BODY:
         raise ValueError(f"a report of {len(body)} bytes; the most is {MAX_BODY}")
     report = read(body)
+    if report.left:
+        report = reread(report, body)
     if session.edition == 2019:
         flags |= EDITION_2019
     row = pack_row(session.terminal_id, report, body, session.received, flags, session.services.rules.clock)

@@ -106,10 +106,11 @@ def parse(frame: bytes, habit: Edition | None = None) -> Header | None:
     room = len(frame) - declared - (4 if properties & SUBPACKAGED else 0)
     if room == (17 if claimed is Edition.V2019 else 12):  # all but a few terminals
         return _read(frame, properties, claimed, ())
-    if room == 17:
-        return _read(frame, properties, Edition.V2019, ("version_bit",))
     if room == 12:
         return _read(frame, properties, Edition.V2013, ("version_bit",))
+    # The other way round has not been seen; a body declared five bytes too short looks just like it.
+    if room == 17 and habit is not Edition.V2013 and _digits(frame, Edition.V2019):
+        return _read(frame, properties, Edition.V2019, ("version_bit",))
     return _guess(frame, properties, claimed, habit)
 
 

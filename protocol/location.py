@@ -6,8 +6,6 @@ clause 8.12 tables 16 to 19, 808-2013 clause 8.18 tables 23 to 26, 808-2019 clau
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 from construct import Struct
 
@@ -148,11 +146,3 @@ def read(body: bytes) -> Location:
         at = stop
     values += (items, body[at:] if at < end else b"")
     return Location(*values)
-
-
-def walk_items(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Offset, id and value of each additional item of `data` (the body after its fixed part)."""
-    at, end = 0, len(data)
-    while at + 2 <= end and (stop := at + 2 + data[at + 1]) <= end:
-        yield at, data[at], data[at + 2 : stop]
-        at = stop

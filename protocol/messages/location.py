@@ -97,7 +97,7 @@ def _mended(data: bytes) -> list[tuple[int, int]]:
     if found and not (again - at >= _WORD + SIZE and _dated(data, at + _WORD)):
         found[-1] = (found[-1][0], again)  # its length was too small
     else:
-        found.append((at + _WORD, again))
+        found.append((min(at + _WORD, again - 1), again))
     while again < end:
         found.append((again + _WORD, leads_on[again]))
         again = leads_on[again]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from alarms.kinds import TABLE
 from alarms.model import Phase, Position, Signal
 from alarms.normalise import VIDEO, WORD, signals, words
-from protocol.location import Location
+from protocol.location import Location, read
 from protocol.messages.video import VIDEO_ITEMS
 from tests.alarms.reports import BY_NAME, T, item, report
 
+VECTORS = Path(__file__).parents[3] / "shared/vectors/frames.jsonl"
 TYRE = {"position": 2, "type": 0b110, "pressure": 300, "temperature": 25, "battery": 80}
 
 
@@ -168,6 +170,30 @@ def test_a_dialect_that_is_missing_shows() -> None:
     assert (signal.kind, signal.family, signal.source) == ("undecoded", "adas", "undecoded:0x64")
     assert (signal.phase, signal.raw, signal.details) == (Phase.MOMENT, raw, {"item": 0x64, "length": 70})
     assert told(report(0, (0x66, item("su_tyres", tyres=[TYRE])[1] + b"\0\0")))[0].kind == "undecoded"
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="the shared vectors are not there")
+def test_frames_of_real_devices() -> None:
+    wanted = {
+        "union-dc600-0200-2": [("lane_departure", Phase.MOMENT, 4)],
+        "union-dc600-0200-3": [("headway", Phase.MOMENT, 4)],
+        "union-dc600-0200-4": [("distraction", Phase.MOMENT, 4)],
+        "hikvision-su-sample": [("phone_use", Phase.START, 2)],
+        "go-jt808-su-0x67": [("blind_spot_left", Phase.MOMENT, 5)],
+    }
+    found = {}
+    for line in VECTORS.read_text(encoding="utf-8").splitlines():
+        vector = json.loads(line)
+        if vector["id"] in wanted:
+            plain = (
+                bytes.fromhex(vector["hex"])[1:-1].replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
+            )
+            location = read(plain[17 if plain[2] & 0x40 else 12 : -1])
+            assert isinstance(location.time, int)
+            known = words(location, {})
+            heard = signals(location, location.time, known, known)
+            found[vector["id"]] = [(s.kind, s.phase, s.attachments) for s in heard if s.attachments]
+    assert found == wanted
 
 
 # --- bits -----------------------------------------------------------------------------------------------

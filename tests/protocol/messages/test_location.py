@@ -13,7 +13,7 @@ from protocol import catalog
 from protocol.codec import Profile
 from protocol.header import Edition
 from protocol.location import SIZE
-from protocol.messages.location import BATCH, REPORT, batch_bodies, plausible
+from protocol.messages.location import BATCH, REPORT, batch_bodies, plausible, spans
 from tests.protocol.strategies import values
 
 FIXED = bytes.fromhex("0000000200040003015881c906ca8e05fff6025900b4230727150914")
@@ -45,6 +45,20 @@ def test_a_batch_of_any_bytes(body: bytes) -> None:
     assert len(found.fields["reports"]) == len(bodies)
     assert found.rest == left
     assert b"".join(part.raw for part in found.parts) + found.rest == body
+
+
+@given(st.data())
+def test_a_batch_with_bytes_changed_lost_or_added(data: st.DataObject) -> None:
+    body = bytearray(batch(*data.draw(st.lists(st.sampled_from([FIXED, LONG]), min_size=1, max_size=4))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(3, len(body)))
+        body[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    found = catalog.decode(BATCH, bytes(body), explain=True)
+    assert b"".join(part.raw for part in found.parts) + found.rest == bytes(body)
+    end = 0
+    for start, stop in spans(bytes(body[3:])):
+        assert end <= start <= stop <= len(body) - 3
+        end = stop
 
 
 def test_the_number_in_front_is_not_believed() -> None:
