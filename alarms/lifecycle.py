@@ -46,6 +46,11 @@ def alarm_id(phone: str, key: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{phone}/{key}"))
 
 
+def _order(of: Signal | Alarm) -> tuple[int, int]:
+    """Which alarm of a pairing is the younger one: by time, then by the terminal's own count."""
+    return of.occurred_at, of.details.get("alarm_id", 0)
+
+
 class Standing(Enum):
     """What a signal finds."""
 
@@ -249,7 +254,7 @@ class Watch:
             return Standing.SAME, track, own
         if any(past.id == identity for past in self.past or ()):
             return Standing.PAST, track, None
-        if own is not None:
+        if own is not None and (signal.phase is not Phase.END or _order(own) <= _order(signal)):
             return Standing.OTHER, track, own
         return self._elsewhere(track, signal, identity)
 
@@ -262,7 +267,7 @@ class Watch:
         if other is not None and alarm is not None:
             if alarm.id == identity:
                 return Standing.SAME, other, alarm
-            if signal.phase is Phase.END and alarm.occurred_at <= signal.occurred_at:
+            if signal.phase is Phase.END and _order(alarm) <= _order(signal):
                 return Standing.OTHER, other, alarm
         ended = signal.phase is Phase.END and any(
             past.pairing == signal.pairing and past.end == signal.occurred_at for past in self.past or ()
@@ -337,20 +342,20 @@ class _Move(NamedTuple):
     received: float
     found: list[Transition]
 
-    def raise_(self, signal: Signal, of: _Track, alarm: Alarm | None = None) -> None:
-        watch, momentary = self.watch, signal.phase is Phase.MOMENT
+    def begin(self, signal: Signal) -> Alarm:
+        """Tells that the alarm of `signal` is there."""
         new = Alarm(
-            id=alarm_id(watch.phone, signal.key),
+            id=alarm_id(self.watch.phone, signal.key),
             kind=signal.kind,
             family=signal.family,
             level=signal.level,
-            state=State.MOMENTARY if momentary else State.OPEN,
+            state=State.MOMENTARY if signal.phase is Phase.MOMENT else State.OPEN,
             rev=1,
             occurred_at=signal.occurred_at,
             ended_at=None,
             end_reason=None,
             received_at=self.received,
-            backfilled=self.track is watch.back,
+            backfilled=self.track is self.watch.back,
             position=signal.position,
             source=signal.source,
             code=signal.code,
@@ -359,29 +364,27 @@ class _Move(NamedTuple):
             raw=signal.raw,
             attachments=signal.attachments,
         )
-        if momentary:
-            stands = signal.source in LEVEL_SOURCES
-            if stands:
-                watch._fell(signal)
-            end = _NEVER if stands else signal.occurred_at
-            watch._remember(_past(new, end))
-        else:
-            self.track.open = (self.track.open or {}) | {new.pairing: new}
         self.found.append(Transition(Change.RAISED, new))
+        return new
 
-    def end(self, alarm: Alarm, at: int, reason: str, attachments: int = 0) -> None:
-        """Ends an alarm that is open on this track."""
+    def over(self, alarm: Alarm, at: int, reason: str, attachments: int = 0) -> None:
+        """Tells that `alarm` has ended."""
+        end = max(at, alarm.occurred_at)
         ended = msgspec.structs.replace(
             alarm,
             state=State.ENDED,
             rev=alarm.rev + 1,
-            ended_at=max(at, alarm.occurred_at),
+            ended_at=end,
             end_reason=reason,
             attachments=max(attachments, alarm.attachments),
         )
-        self.track.close(alarm)
-        self.watch._remember(_past(ended, ended.ended_at or at))
+        self.watch._remember(_past(ended, end))
         self.found.append(Transition(Change.ENDED, ended))
+
+    def end(self, alarm: Alarm, at: int, reason: str, attachments: int = 0) -> None:
+        """Ends an alarm that is open on this track."""
+        self.track.close(alarm)
+        self.over(alarm, at, reason, attachments)
 
 
 def _ignore(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
@@ -389,7 +392,14 @@ def _ignore(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> Non
 
 
 def _raise(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
-    move.raise_(signal, of)
+    new = move.begin(signal)
+    if signal.phase is not Phase.MOMENT:
+        move.track.open = (move.track.open or {}) | {new.pairing: new}
+        return
+    stands = signal.source in LEVEL_SOURCES
+    if stands:
+        move.watch._fell(signal)
+    move.watch._remember(_past(new, _NEVER if stands else new.occurred_at))
 
 
 def _refresh(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
@@ -413,13 +423,11 @@ def _refresh(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> No
 def _supersede(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
     """Another alarm of its kind begins: the end of the older one has been lost, or comes later."""
     assert alarm is not None  # noqa: S101 - Standing.OTHER has one
-    if signal.occurred_at >= alarm.occurred_at:
-        move.end(alarm, signal.occurred_at, "superseded")
-        move.raise_(signal, of)
+    if _order(signal) < _order(alarm):
+        move.over(move.begin(signal), alarm.occurred_at, "superseded")
         return
-    move.raise_(signal, of)
-    move.end(move.found[-1].alarm, alarm.occurred_at, "superseded")
-    of.open = (of.open or {}) | {alarm.pairing: alarm}
+    move.end(alarm, signal.occurred_at, "superseded")
+    _raise(move, signal, of, None)
 
 
 def _end(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
@@ -431,9 +439,8 @@ def _end(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
 def _end_only(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
     """An end whose start never came: the alarm was, and is told as raised and ended at once."""
     details = signal.details | {"start": "unknown"}
-    move.raise_(msgspec.structs.replace(signal, details=details), of)
-    opened = move.found[-1].alarm
-    move.end(opened, signal.occurred_at, "reported")
+    new = move.begin(msgspec.structs.replace(signal, details=details))
+    move.over(new, signal.occurred_at, "reported")
 
 
 Action = Callable[[_Move, Signal, _Track, Alarm | None], None]

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     idle_timeout: Seconds = Field(300, description="silence after which a session is closed, s")
     fault_rate: Count = Field(60, description="faults per minute that close a connection")
     max_connections_per_address: Count = Field(
-        1000, description="connections of one address that have not authenticated"
+        10_000, description="connections of one address that have not authenticated"
     )
     queue_rows: Count = Field(50_000, description="reports queued before sockets are not read")
     stall_limit: Seconds = Field(60, description="database away: sessions are closed after, s")

@@ -31,7 +31,7 @@ class Connection(NamedTuple):
 class Limits(NamedTuple):
     preauth_timeout: float = 15.0  # seconds
     idle_timeout: float = 300.0
-    per_address: int = 1000  # connections of one address before authentication
+    per_address: int = 10_000  # connections of one address before authentication; networks share addresses
 
 
 class Registry:

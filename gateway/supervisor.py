@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 _NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 """What a server that will be there later answers; anything else is a wrong setting."""
 
-ADMIN_KEY = "admin.key"
 ADMIN_SCOPES = ("admin",)
 
 WAIT_FIRST, WAIT_MOST = 0.5, 10.0
@@ -63,15 +62,18 @@ async def _run(settings: Settings, fleet: int) -> int:
             asyncio.create_task(worker.failed.wait()),
         }
         if fleet:
-            waits.add(asyncio.create_task(_fleet(fleet, worker.terminal_port, settings.host)))
-        done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+            driving = asyncio.create_task(_fleet(fleet, worker.terminal_port, settings.host))
+            stack.push_async_callback(_cancel, driving)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping", sessions=len(worker.registry))
-        for task in done:
-            task.result()
+        await _cancel(*waits)
     return 1 if worker.failed.is_set() else 0
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _prepared(dsn: str, settings: Settings, stop: asyncio.Event) -> bool:
@@ -94,7 +96,7 @@ async def _prepared(dsn: str, settings: Settings, stop: asyncio.Event) -> bool:
             log.info("tables brought up to date", migrations=applied)
         if touched := await events.rebase(connection):
             log.info("the log of events comes from another server, made readable", events=touched)
-        await _first_key(connection, settings.data_dir / ADMIN_KEY)
+        await _first_key(connection, settings.admin_key_file)
     finally:
         await connection.close()
     return True
@@ -111,14 +113,14 @@ async def _first_key(connection: database.Connection, path: Path) -> None:
 
 
 def _announce(settings: Settings, worker: Worker, *, embedded: bool) -> None:
-    host = settings.host
+    host, key = settings.host, settings.admin_key_file
     log.info(
         "ready",
         terminals=f"{host}:{worker.terminal_port} (TCP and UDP)",
         api=f"http://{host}:{worker.http.port}/api/docs",
         metrics=f"http://{host}:{worker.http.port}/metrics",
         database="embedded, in " + str(settings.data_dir.resolve()) if embedded else "external",
-        admin_key=str((settings.data_dir / ADMIN_KEY).resolve()),
+        admin_key=str(key.resolve()) if key.exists() else "none here; make a key with: jtgate keys create",
     )
 
 
@@ -127,22 +129,21 @@ DEMO = ("--scenario", "mix", "--interval", "5", "--alarm-every", "12", "--ramp",
 
 
 async def _fleet(size: int, port: int, host: str) -> None:
-    """The demonstration: a simulated fleet against this gateway."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gateway.cli",
-        "simulate",
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--terminals",
-        str(size),
-        *DEMO,
-    )
+    """The demonstration: a simulated fleet of all editions and dialects against this gateway."""
+    options = {
+        "--host": host,
+        "--port": port,
+        "--terminals": size,
+        "--scenario": "alarms",
+        "--interval": 2,
+        "--alarm-every": 15,
+    }
+    command = [sys.executable, "-m", "gateway.cli", "simulate", *(str(x) for o in options.items() for x in o)]
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
     try:
-        await process.wait()
+        status = await process.wait()
+        log.warning("the simulated fleet has ended", status=status)
     finally:
         if process.returncode is None:
             process.terminate()

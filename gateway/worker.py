@@ -223,7 +223,7 @@ class Worker:
         await partitions.make_ahead(
             connection,
             today=dt.datetime.now(dt.UTC).date(),
-            back=self.settings.backfill_days + 1,
+            back=min(self.settings.backfill_days + 1, self.settings.location_days),
             ahead=PARTITIONS_AHEAD,
         )
 

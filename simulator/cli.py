@@ -27,6 +27,7 @@ from simulator.identity import Dialect
 from simulator.scenarios import GROUPS, SCENARIOS
 
 MOST_TERMINALS = 50_000
+MOST_PHONE = 10**12 - MOST_TERMINALS  # 12 digits are what the header of 2013 carries
 
 
 def simulate(
@@ -55,7 +56,9 @@ def simulate(
         Path | None, typer.Option(help="File to which each acknowledged report is written; see audit.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same vehicles.")] = 1,
-    phone_base: Annotated[int, typer.Option(min=0, help="Phone number of the first.")] = 13_800_000_000,
+    phone_base: Annotated[
+        int, typer.Option(min=0, max=MOST_PHONE, help="Phone number of the first.")
+    ] = 13_800_000_000,
     udp: Annotated[bool, typer.Option("--udp", help="UDP instead of TCP.")] = False,
     ramp: Annotated[float, typer.Option(min=0, help="Seconds over which they arrive.")] = 5.0,
     timeout: Annotated[

@@ -189,12 +189,8 @@ class Terminal:
         for got in self.link.receive(data, now):
             if type(got) is not Message:
                 self.tally.faults += 1
-            elif got.id == bodies.ACK:
-                action = self._acknowledged(got, now)
-                if action is not None:
-                    return action
-            elif got.id == bodies.REGISTERED:
-                action = self._registered(got, now)
+            elif (answer := _ANSWERS.get(got.id)) is not None:
+                action = answer(self, got, now)
                 if action is not None:
                     return action
             else:
@@ -213,9 +209,9 @@ class Terminal:
             return None
         if now >= self.behaviour.leave_at:
             self.behaviour.leave_at = inf
-            how, back_after = self.behaviour.leave(now)
-            self._leave(now, back_after)
-            return how
+            leave = self.behaviour.leave(now)
+            self._leave(now, leave.back_after)
+            return leave.how
         if self._repeat(now):
             # Repeated in vain on a good link counts as its loss, 808-2013 clause 5.3.
             self._leave(now, self._back_off())
@@ -391,13 +387,8 @@ class Terminal:
 
     def _new_link(self, serial: int = 0) -> Link:
         config = self.config
-        return Link(
-            Role.TERMINAL,
-            phone=config.phone,
-            edition=config.edition,
-            repetition=config.repetition,
-            serial=serial,
-        )
+        phone, edition, repetition = config.phone, config.edition, config.repetition
+        return Link(Role.TERMINAL, phone=phone, edition=edition, repetition=repetition, serial=serial)
 
     def _send(self, message_id: int, body: bytes, now: float) -> int:
         """Sends and repeats until answered; gives the serial that the answer will name."""
@@ -451,3 +442,6 @@ class Terminal:
         pause: float = min(self.config.reconnect * 2.0**self._attempts, self.config.reconnect_limit)
         self._attempts = min(self._attempts + 1, 16)
         return pause * self.rng.uniform(0.5, 1.0)
+
+
+_ANSWERS = {bodies.ACK: Terminal._acknowledged, bodies.REGISTERED: Terminal._registered}

@@ -62,6 +62,7 @@ SETTINGS = {
     "listen_addresses": "",  # the socket is reachable for the owner only, a port for everybody
     "max_connections": 50,
     "shared_buffers": "256MB",
+    "max_locks_per_transaction": 256,  # a list over half a year of daily partitions locks them all
     "jit": "off",  # queries are short; compiling one costs more than running it
     "io_method": "worker",  # reads ahead for history queries; io_uring is often forbidden
     # An acknowledged report must survive power loss; the gateway's own batches are the group

@@ -174,6 +174,14 @@ def test_an_older_start_that_comes_later_is_over() -> None:
     assert changes(see(watch, report(0, driver(T + 70, 2, serial=2)), T + 70)) == [("ended", "fatigue")]
 
 
+def test_an_older_end_does_not_end_a_younger_alarm() -> None:
+    (young,) = see(Watch(PHONE), report(0, driver(T + 60, 1, serial=2)), T + 60)
+    restarted = Watch(PHONE, [young.alarm])
+    found = see(restarted, report(0, driver(T + 30, 2, serial=1)), T + 61)
+    assert young.alarm.id not in {t.alarm.id for t in found}
+    assert changes(see(restarted, report(0, driver(T + 70, 2, serial=2)), T + 70)) == [("ended", "fatigue")]
+
+
 def test_an_end_without_a_start_is_not_lost() -> None:
     watch = Watch(PHONE)
     end = report(0, driver(T, 2))
@@ -415,7 +423,7 @@ class Store:
         return self.events[before:]
 
     def newest(self) -> list[Alarm]:
-        return sorted(self.alarms.values(), key=lambda a: a.occurred_at)[-RECENT:] + [
+        return sorted(self.alarms.values(), key=lambda a: a.ended_at or a.occurred_at)[-RECENT:] + [
             a for a in self.alarms.values() if a.state is State.OPEN
         ]
 
@@ -499,8 +507,8 @@ class Lifecycle(RuleBasedStateMachine):
         is_open = code in self.open
         if what in ("end", "again") and not is_open:
             return []
-        if what in ("again", "start") and self.begun.get(code) == self.now:
-            return []  # two in one second can't be told from one that is sent again
+        if what == "again" and self.begun[code] == self.now:
+            return []  # two levels in one second: sent again, it is told again
         if what == "lost end" and (is_open or self.over.get(code) == self.now):
             return []
         level = 1
