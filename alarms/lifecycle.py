@@ -16,18 +16,16 @@ live is told in two halves; the back-filled one ends as stale, at the time it wa
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
 
 from alarms.model import Alarm, Change, Phase, Signal, State, Transition
-from alarms.normalise import LEVEL_SOURCES, LEVELS, SAFETY_MIN, WATCHED, WORD, signals, words
+from alarms.normalise import LEVEL_SOURCES, WATCHED, WORD, signals, words
+from alarms.track import NEVER, STALE, Past, Track, past_of
 from protocol.location import Location
-
-STALE = 3600
-"""Seconds without a sign of an alarm after which its end is taken to be lost."""
 
 LATE = 600
 """Seconds between device and reception from which a report is not live."""
@@ -38,7 +36,6 @@ RECENT = 32
 NAMESPACE = uuid.UUID("6d2f3a64-0a53-5c0e-9f5b-52b0c6a2c5d1")
 """Of alarm ids. Never to be changed: stored alarms would be taken for others when sent again."""
 
-_NEVER = 1 << 62
 _VOLATILE = ("vehicle_status",)  # details that are of the moment: a change alone makes no revision
 
 
@@ -60,103 +57,6 @@ class Standing(Enum):
     PAST = auto()  # its alarm is known and over
 
 
-class _Past(NamedTuple):
-    """What is remembered of an alarm that is over."""
-
-    id: str
-    pairing: str  # empty where nothing that comes late can be about it
-    start: int
-    end: int  # _NEVER for the bit of a momentary kind that still stands
-
-
-def _past(alarm: Alarm, end: int) -> _Past:
-    pairing = alarm.pairing if alarm.source in LEVEL_SOURCES or alarm.end_reason == "reported" else ""
-    return _Past(alarm.id, pairing, alarm.occurred_at, end)
-
-
-class _Track:
-    """One order of reports: the words of bits after the last one, and the alarms that are open."""
-
-    __slots__ = ("affirmed", "due", "open", "raws", "received", "time", "word", "words")
-
-    def __init__(self) -> None:
-        self.time = 0  # of the last report
-        self.received = 0.0
-        self.word = 0  # the alarm word
-        self.due: int = _NEVER  # from this time on a quiet report is looked at too
-        # Made when they are needed: most terminals have nothing of the kind.
-        self.words: dict[str, int] | None = None  # other words of bits, where not zero
-        self.raws: dict[int, bytes] | None = None  # last value of items with such bits, where not zero
-        self.open: dict[str, Alarm] | None = None  # by pairing
-        self.affirmed: dict[str, int] | None = None  # pairing or source: when it last said that it stands
-
-    def news(self, item_id: int, raw: bytes, time: int) -> bool:
-        """Whether a watched item says something that the one before it did not say."""
-        level = LEVELS.get(item_id)
-        if level is None:
-            return len(raw) >= SAFETY_MIN
-        if self.raws is None or item_id not in self.raws:
-            stands = self.words is not None and level.source in self.words
-            return (stands or any(raw)) and len(raw) in level.lengths
-        if raw != self.raws[item_id]:
-            return True
-        if any(raw):
-            self.affirm(level.source, time)
-        return False
-
-    def affirm(self, what: str, time: int) -> None:
-        if self.affirmed is None:
-            self.affirmed = {}
-        self.affirmed[what] = max(time, self.affirmed.get(what, 0))
-
-    def seen(self, alarm: Alarm) -> int:
-        """When `alarm` was last said to stand."""
-        known = self.affirmed or {}
-        return max(alarm.occurred_at, known.get(alarm.pairing, 0), known.get(alarm.source, 0))
-
-    def standing_words(self, time: int) -> dict[str, int]:
-        """The words of bits as far as alarms that were open at `time` tell them."""
-        found = {WORD: 0}
-        for alarm in (self.open or {}).values():
-            if alarm.source in LEVEL_SOURCES and alarm.occurred_at <= time:
-                found[alarm.source] = found.get(alarm.source, 0) | 1 << alarm.code
-        return found
-
-    def before(self, time: int) -> dict[str, int]:
-        """The words of bits that a report of `time` follows on; after a gap only what is open counts."""
-        if 0 <= time - self.time <= STALE:
-            return {**(self.words or {}), WORD: self.word}
-        return self.standing_words(time)
-
-    def close(self, alarm: Alarm) -> None:
-        """`alarm` is open no longer, and if its bit is still told it begins anew."""
-        self.open = {p: a for p, a in (self.open or {}).items() if p != alarm.pairing} or None
-        if alarm.source == WORD:
-            self.word &= ~(1 << alarm.code)
-        elif self.words is not None and alarm.source in self.words:
-            self.words[alarm.source] &= ~(1 << alarm.code)
-            self.raws = None
-
-    def follow(self, location: Location, after: Mapping[str, int], time: int) -> None:
-        """Takes what a report said as the state that the next one follows on."""
-        self.time, self.word = time, location.alarm
-        self.words = {s: w for s, w in after.items() if w and s != WORD} or None
-        for item_id, raw in location.items:
-            level = LEVELS.get(item_id)
-            if level is None or len(raw) not in level.lengths:
-                continue
-            if any(raw):
-                self.affirm(level.source, time)
-            if self.words or any(raw):
-                self.raws = (self.raws or {}) | {item_id: raw}
-        if not self.words:
-            self.raws = None
-        if self.open:
-            self.affirm(WORD, time)
-        else:
-            self.affirmed = None
-
-
 class Watch:
     """The alarm state of one terminal."""
 
@@ -170,13 +70,13 @@ class Watch:
         (a momentary bit that still stands is then not told again)."""
         self.phone = phone
         self.edition = edition
-        self.live = _Track()
-        self.back: _Track | None = None
-        self.past: list[_Past] | None = None
+        self.live = Track()
+        self.back: Track | None = None
+        self.past: list[Past] | None = None
         for alarm in sorted(alarms, key=lambda alarm: alarm.occurred_at):
             if alarm.state is not State.OPEN:
                 end = alarm.occurred_at if alarm.ended_at is None else alarm.ended_at
-                self._remember(_past(alarm, end))
+                self._remember(past_of(alarm, end))
                 continue
             track = self._second() if alarm.backfilled else self.live
             track.open = (track.open or {}) | {alarm.pairing: alarm}
@@ -184,7 +84,7 @@ class Watch:
                 track.time = alarm.occurred_at
             track.received = max(track.received, alarm.received_at)
         for track in filter(None, (self.live, self.back)):
-            found = track.standing_words(_NEVER)
+            found = track.standing_words(NEVER)
             track.word = found.pop(WORD)
             track.words = found or None
         self.live.time = max(self.live.time, time)
@@ -221,7 +121,7 @@ class Watch:
                 return []
         return self._step(self._second(), location, time, received)
 
-    def _step(self, track: _Track, location: Location, time: int, received: float) -> list[Transition]:
+    def _step(self, track: Track, location: Location, time: int, received: float) -> list[Transition]:
         found: list[Transition] = []
         self._expire(track, time, received, found)
         before = track.before(time)
@@ -235,7 +135,7 @@ class Watch:
         self._plan()
         return found
 
-    def _bit(self, track: _Track, signal: Signal) -> tuple[Standing, _Track, Alarm | None]:
+    def _bit(self, track: Track, signal: Signal) -> tuple[Standing, Track, Alarm | None]:
         """What the signal of a bit finds, and on which track."""
         own = (track.open or {}).get(signal.pairing)
         if own is not None:
@@ -246,7 +146,7 @@ class Watch:
         known = track is self.back and self._covered(signal)
         return Standing.PAST if known else Standing.NONE, track, None
 
-    def _item(self, track: _Track, signal: Signal) -> tuple[Standing, _Track, Alarm | None]:
+    def _item(self, track: Track, signal: Signal) -> tuple[Standing, Track, Alarm | None]:
         """What the signal of an item finds, and on which track."""
         own = (track.open or {}).get(signal.pairing)
         identity = alarm_id(self.phone, signal.key)
@@ -258,9 +158,7 @@ class Watch:
             return Standing.OTHER, track, own
         return self._elsewhere(track, signal, identity)
 
-    def _elsewhere(
-        self, track: _Track, signal: Signal, identity: str
-    ) -> tuple[Standing, _Track, Alarm | None]:
+    def _elsewhere(self, track: Track, signal: Signal, identity: str) -> tuple[Standing, Track, Alarm | None]:
         """What an item's signal finds where nothing of its pairing is open on its own track."""
         other = self.back if track is self.live else self.live
         alarm = (other.open or {}).get(signal.pairing) if other is not None else None
@@ -276,12 +174,12 @@ class Watch:
 
     # --- what is over, what is known --------------------------------------------------------------------
 
-    def _second(self) -> _Track:
+    def _second(self) -> Track:
         if self.back is None:
-            self.back = _Track()
+            self.back = Track()
         return self.back
 
-    def _remember(self, past: _Past) -> None:
+    def _remember(self, past: Past) -> None:
         self.past = [*(self.past or ())[1 - RECENT :], past]
 
     def _covered(self, signal: Signal) -> bool:
@@ -300,12 +198,12 @@ class Watch:
         """Notes that the bit of a momentary kind stands no longer."""
         self.past = [
             past._replace(end=signal.occurred_at)
-            if past.pairing == signal.pairing and past.start <= signal.occurred_at and past.end == _NEVER
+            if past.pairing == signal.pairing and past.start <= signal.occurred_at and past.end == NEVER
             else past
             for past in self.past or ()
         ] or None
 
-    def _expire(self, track: _Track, time: int, received: float, found: list[Transition]) -> None:
+    def _expire(self, track: Track, time: int, received: float, found: list[Transition]) -> None:
         """Ends what was last heard of too long ago: by the track's own times, and for late reports by ours.
 
         The alarm word is in every report, so a live alarm of it is never stale.
@@ -320,7 +218,7 @@ class Watch:
 
     def _plan(self) -> None:
         """When the next quiet live report is to be looked at, for something may be stale or a gap by then."""
-        live, due = self.live, _NEVER
+        live, due = self.live, NEVER
         for alarm in (live.open or {}).values():
             if alarm.source != WORD:
                 due = min(due, live.seen(alarm) + STALE + 1)
@@ -338,7 +236,7 @@ class _Move(NamedTuple):
     """What the actions of one report share."""
 
     watch: Watch
-    track: _Track
+    track: Track
     received: float
     found: list[Transition]
 
@@ -378,7 +276,7 @@ class _Move(NamedTuple):
             end_reason=reason,
             attachments=max(attachments, alarm.attachments),
         )
-        self.watch._remember(_past(ended, end))
+        self.watch._remember(past_of(ended, end))
         self.found.append(Transition(Change.ENDED, ended))
 
     def end(self, alarm: Alarm, at: int, reason: str, attachments: int = 0) -> None:
@@ -387,11 +285,11 @@ class _Move(NamedTuple):
         self.over(alarm, at, reason, attachments)
 
 
-def _ignore(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
+def _ignore(move: _Move, signal: Signal, of: Track, alarm: Alarm | None) -> None:
     """Known already, or a bit that falls without an alarm."""
 
 
-def _raise(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
+def _raise(move: _Move, signal: Signal, of: Track, alarm: Alarm | None) -> None:
     new = move.begin(signal)
     if signal.phase is not Phase.MOMENT:
         move.track.open = (move.track.open or {}) | {new.pairing: new}
@@ -399,10 +297,10 @@ def _raise(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None
     stands = signal.source in LEVEL_SOURCES
     if stands:
         move.watch._fell(signal)
-    move.watch._remember(_past(new, _NEVER if stands else new.occurred_at))
+    move.watch._remember(past_of(new, NEVER if stands else new.occurred_at))
 
 
-def _refresh(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
+def _refresh(move: _Move, signal: Signal, of: Track, alarm: Alarm | None) -> None:
     """The alarm is sent again: told only where it says something else, and says it last."""
     assert alarm is not None  # noqa: S101 - Standing.SAME has one
     if of is not move.track or signal.occurred_at < of.seen(alarm):
@@ -420,7 +318,7 @@ def _refresh(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> No
     move.found.append(Transition(Change.UPDATED, new))
 
 
-def _supersede(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
+def _supersede(move: _Move, signal: Signal, of: Track, alarm: Alarm | None) -> None:
     """Another alarm of its kind begins: the end of the older one has been lost, or comes later."""
     assert alarm is not None  # noqa: S101 - Standing.OTHER has one
     if _order(signal) < _order(alarm):
@@ -430,20 +328,20 @@ def _supersede(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> 
     _raise(move, signal, of, None)
 
 
-def _end(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
+def _end(move: _Move, signal: Signal, of: Track, alarm: Alarm | None) -> None:
     assert alarm is not None  # noqa: S101 - Standing.SAME and OTHER have one
     reason = "cleared" if signal.source in LEVEL_SOURCES else "reported"
     move._replace(track=of).end(alarm, signal.occurred_at, reason, signal.attachments)
 
 
-def _end_only(move: _Move, signal: Signal, of: _Track, alarm: Alarm | None) -> None:
+def _end_only(move: _Move, signal: Signal, of: Track, alarm: Alarm | None) -> None:
     """An end whose start never came: the alarm was, and is told as raised and ended at once."""
     details = signal.details | {"start": "unknown"}
     new = move.begin(msgspec.structs.replace(signal, details=details))
     move.over(new, signal.occurred_at, "reported")
 
 
-Action = Callable[[_Move, Signal, _Track, Alarm | None], None]
+Action = Callable[[_Move, Signal, Track, Alarm | None], None]
 
 ACTIONS: dict[tuple[Standing, Phase], Action] = {
     (Standing.NONE, Phase.START): _raise,

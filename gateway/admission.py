@@ -257,7 +257,8 @@ class Admission:
         session.terminal_id = known.id
         self._registry.enter(session)
         await self._writer.barrier()
-        watch = Watch(session.phone, await queries.open_alarms(connection, known.id))
+        alarms = await queries.open_alarms(connection, known.id)
+        watch = Watch(session.phone, alarms, edition=int(session.edition))
         if receipt is not None:
             # Through the writer: "online" is in the log before the terminal hears of it, and the answers to
             # what waited behind the authentication come after its own.

@@ -11,8 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from alarms.lifecycle import ACTIONS, LATE, RECENT, STALE, Standing, Watch, alarm_id, diagram
+from alarms.lifecycle import ACTIONS, LATE, RECENT, Standing, Watch, alarm_id, diagram
 from alarms.model import Alarm, Change, Phase, State, Transition
+from alarms.track import STALE
 from protocol.location import Location
 from tests.alarms.reports import T, item, report
 
