@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from alarms.lifecycle import Watch
+from alarms.lifecycle import RECENT, Watch
 from gateway.registry import Registry
 from gateway.session import Receipt, Session, State
 from protocol.codec import Profile
@@ -257,8 +257,10 @@ class Admission:
         session.terminal_id = known.id
         self._registry.enter(session)
         await self._writer.barrier()
-        alarms = await queries.open_alarms(connection, known.id)
-        watch = Watch(session.phone, alarms, edition=int(session.edition))
+        stands = await queries.standing(connection, known.id, session.phone, ended=RECENT)
+        watch = Watch(
+            session.phone, stands.alarms, word=stands.word, time=stands.time, edition=int(session.edition)
+        )
         if receipt is not None:
             # Through the writer: "online" is in the log before the terminal hears of it, and the answers to
             # what waited behind the authentication come after its own.

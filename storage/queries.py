@@ -15,9 +15,11 @@ import msgspec
 
 from alarms.model import Alarm, Position, State
 from storage.database import Connection, clean, moment, seconds
+from storage.rows import BACKFILLED, TIME_QUALITY
 from storage.terminals import Terminal, from_row
 
 DWORD = 0xFFFF_FFFF
+NOT_LIVE = BACKFILLED | TIME_QUALITY
 LAST_DIGEST = 2**63 - 1
 MICROSECOND = 1e-6
 BEGINNING, END = -1.0, 253_402_214_400.0  # nothing is older than 1970, nor does Python hold more
@@ -44,6 +46,14 @@ class Location(msgspec.Struct, frozen=True):
 class TerminalView(msgspec.Struct, frozen=True):
     terminal: Terminal
     last: Location | None  # of the latest device time
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a terminal's alarms stand."""
+
+    alarms: list[Alarm]  # all that are open, the newest that are over; oldest first
+    word: int  # alarm bits of the last live report
+    time: int  # of that report, seconds since 1970; 0: there is none
 
 
 class AlarmView(msgspec.Struct, frozen=True):
@@ -83,8 +93,18 @@ WHERE terminal_id = $1 AND time >= $2 AND time < $3 AND (time, digest) > ($4, $5
 ORDER BY time, digest LIMIT $6
 """
 
-OPEN_ALARMS = """
-SELECT * FROM alarms WHERE terminal_id = $1 AND state = 'open' ORDER BY occurred_at, id
+# What is open, and the newest of what is over: an end that is sent again is then known to be one.
+KNOWN_ALARMS = """
+SELECT * FROM alarms WHERE terminal_id = $1 AND state = 'open'
+UNION ALL (
+    SELECT * FROM alarms WHERE phone = $2 AND terminal_id = $1 AND state <> 'open'
+    ORDER BY occurred_at DESC, id DESC LIMIT $3
+)
+ORDER BY occurred_at, id
+"""
+LAST_WORD = """
+SELECT time, alarm FROM locations
+WHERE terminal_id = $1 AND flags & $2 = 0 ORDER BY time DESC, digest DESC LIMIT 1
 """
 
 ALARM = "SELECT * FROM alarms WHERE id = $1"
@@ -176,9 +196,15 @@ async def alarm(connection: Connection, id_: str) -> AlarmView | None:
     return None if row is None else _alarm_view(row)
 
 
-async def open_alarms(connection: Connection, terminal_id: int) -> list[Alarm]:
-    """What a session begins with: the alarms of a terminal that have not ended, oldest first."""
-    return [_alarm(row) for row in await connection.fetch(OPEN_ALARMS, terminal_id)]
+async def standing(connection: Connection, terminal_id: int, phone: str, *, ended: int) -> Standing:
+    """What a session begins with: how a terminal's alarms stand."""
+    alarms = await connection.fetch(KNOWN_ALARMS, terminal_id, phone, ended)
+    last = await connection.fetchrow(LAST_WORD, terminal_id, NOT_LIVE)
+    return Standing(
+        [_alarm(row) for row in alarms],
+        last["alarm"] & DWORD if last else 0,
+        int(seconds(last["time"])) if last else 0,
+    )
 
 
 def _instant(time: float) -> datetime:

@@ -242,21 +242,31 @@ async def test_alarms_narrowed(connection):
         await numbers(state="' OR true --")
 
 
-async def test_open_alarms_of_one_terminal(connection):
+async def test_how_a_terminal_stands(connection):
     await put_alarm(connection, 9, state="open")
     await put_alarm(connection, 3, state="open")
     await put_alarm(connection, 1, state="ended")
     await put_alarm(connection, 2, state="open", terminal_id=2)
-    found = await queries.open_alarms(connection, 1)
-    assert [uuid.UUID(alarm.id).int for alarm in found] == [3, 9]
-    assert {alarm.state for alarm in found} == {State.OPEN}
+    found = await queries.standing(connection, 1, "1", ended=10)
+    assert [(uuid.UUID(alarm.id).int, alarm.state) for alarm in found.alarms] == [
+        (1, State.ENDED),
+        (3, State.OPEN),
+        (9, State.OPEN),
+    ]
+    assert (found.word, found.time) == (0, 0)
+    await put(connection, 1, NOON + 5, 1)  # backfilled, as `put` says of all
+    await put(connection, 1, NOON, 2, alarm=6)
+    await connection.execute("UPDATE locations SET flags = 0 WHERE digest = 2")
+    found = await queries.standing(connection, 1, "1", ended=0)
+    assert (found.word, found.time) == (6, NOON)
+    assert len((await queries.standing(connection, 1, "1", ended=0)).alarms) == 2
 
 
 async def test_open_alarms_without_the_codec(connection, database):
     await put_alarm(connection, 1, state="open")
     plain = await asyncpg.connect(database)
     try:
-        assert (await queries.open_alarms(plain, 1))[0].details == {"级": 1}
+        assert (await queries.standing(plain, 1, "1", ended=1)).alarms[0].details == {"级": 1}
     finally:
         await plain.close()
 
