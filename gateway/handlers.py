@@ -8,9 +8,10 @@ acknowledged by `Worker.committed`, never here.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from alarms.model import Transition
-from gateway.session import Handler, Session
+from gateway.session import Handler, Receipt, Session
 from protocol.codec import Profile
 from protocol.frame import Reason
 from protocol.header import Edition
@@ -24,34 +25,65 @@ from storage.writer import Entry
 MAX_BODY = 8192
 """Bytes of one location report. 255 items of 257 bytes would be legal; a row of Postgres has a page."""
 
-
 PROFILES = {edition: Profile(edition) for edition in Edition}
+
+UNREADABLE = (struct.error, ValueError)
+"""What a body raises that holds no report."""
 
 
 def location(session: Session, message: Message) -> None:
     """0x0200 (hot): one report, one row, perhaps alarms."""
-    body = message.body
     try:
-        row, transitions = _report(session, body, 0)
-    except (struct.error, ValueError) as error:
+        row, transitions = _report(session, message.body, 0)
+    except UNREADABLE as error:
         session.park(message, Reason.BODY, str(error), message.frame, Result.MALFORMED)
         return
-    session.services.writer.put(
-        Entry(
-            session.receipt(message),
-            session.phone,
-            session.terminal_id,
-            message.id,
-            message.frame,
-            (row.data,),
-            not row.believed,
-            transitions,
-        )
-    )
+    _put(session, message, session.receipt(message), (row.data,), not row.believed, transitions)
+
+
+def location_answer(session: Session, message: Message) -> None:
+    """0x0201: the serial of the query (not in 2011), then a report. Stored; an answer gets no answer."""
+    fields = PROFILES[session.edition].decode(message.id, message.body).fields
+    body = message.body[2:] if "reply_serial" in fields else message.body
+    try:
+        row, transitions = _report(session, body, ANSWER)
+    except UNREADABLE as error:
+        session.park(None, Reason.BODY, str(error), message.frame, message_id=message.id)
+        return
+    _put(session, message, None, (row.data,), not row.believed, transitions)
+
+
+def location_batch(session: Session, message: Message) -> None:
+    """0x0704: many reports under one acknowledgement. What can't be read is parked, the rest is stored."""
+    try:
+        kind, bodies, left = batch_bodies(message.body)
+    except UNREADABLE as error:
+        session.park(message, Reason.BODY, str(error), message.frame, Result.MALFORMED)
+        return
+    flags = BACKFILLED if kind == 1 else 0
+    rows: list[bytes] = []
+    transitions: list[Transition] = []
+    misdated = False
+    parked = [(left, "after the last whole report")] if left else []
+    for body in bodies:
+        try:
+            row, changes = _report(session, body, flags)
+        except UNREADABLE as error:
+            parked.append((body, str(error)))
+            continue
+        rows.append(row.data)
+        transitions += changes
+        misdated |= not row.believed
+    for raw, detail in parked:
+        session.park(None, Reason.BODY, detail, raw, message_id=message.id)
+    if rows:
+        _put(session, message, session.receipt(message), rows, misdated, transitions)
+    else:
+        session.park(message, Reason.BODY, "no report in it", message.frame, Result.MALFORMED)
 
 
 def _report(session: Session, body: bytes, flags: int) -> tuple[Row, list[Transition]]:
-    """The row of one report, and what it did to alarms. struct.error, ValueError: it is none."""
+    """The row of one report, and what it did to alarms. Raises UNREADABLE where it is none."""
     if len(body) > MAX_BODY:
         raise ValueError(f"a report of {len(body)} bytes; the most is {MAX_BODY}")
     report = read(body)
@@ -65,56 +97,17 @@ def _report(session: Session, body: bytes, flags: int) -> tuple[Row, list[Transi
     return row, watch.observe(report, int(row.time), session.received, bool(flags & BACKFILLED))
 
 
-def location_answer(session: Session, message: Message) -> None:
-    """0x0201: the serial of the query (not in 2011), then a report. Stored; an answer gets no answer."""
-    fields = PROFILES[session.edition].decode(message.id, message.body).fields
-    body = message.body[2:] if "reply_serial" in fields else message.body
-    try:
-        row, transitions = _report(session, body, ANSWER)
-    except (struct.error, ValueError) as error:
-        session.park(None, Reason.BODY, str(error), message.frame, message_id=message.id)
-        return
+def _put(
+    session: Session,
+    message: Message,
+    receipt: Receipt | None,
+    rows: Sequence[bytes],
+    misdated: bool,
+    transitions: list[Transition],
+) -> None:
     session.services.writer.put(
         Entry(
-            None,
-            session.phone,
-            session.terminal_id,
-            message.id,
-            message.frame,
-            (row.data,),
-            not row.believed,
-            transitions,
-        )
-    )
-
-
-def location_batch(session: Session, message: Message) -> None:
-    """0x0704: many reports under one acknowledgement. What can't be read is parked, the rest is stored."""
-    try:
-        kind, bodies, left = batch_bodies(message.body)
-    except struct.error as error:
-        session.park(message, Reason.BODY, str(error), message.frame, Result.MALFORMED)
-        return
-    flags = BACKFILLED if kind == 1 else 0
-    rows, transitions, misdated = [], [], False
-    parked = [(left, "after the last whole report")] if left else []
-    for body in bodies:
-        try:
-            row, changes = _report(session, body, flags)
-        except (struct.error, ValueError) as error:
-            parked.append((body, str(error)))
-            continue
-        rows.append(row.data)
-        transitions += changes
-        misdated |= not row.believed
-    for raw, detail in parked:
-        session.park(None, Reason.BODY, detail, raw, message_id=message.id)
-    if not rows:
-        session.park(message, Reason.BODY, "no report in it", message.frame, Result.MALFORMED)
-        return
-    session.services.writer.put(
-        Entry(
-            session.receipt(message),
+            receipt,
             session.phone,
             session.terminal_id,
             message.id,
@@ -157,6 +150,11 @@ def unknown(session: Session, message: Message) -> None:
     Some terminals repeat a message for ever when the answer is "unsupported", so success is the default.
     """
     session.park(message, "unknown", "", message.frame, session.services.rules.unknown_result)
+
+
+def encrypted(session: Session, message: Message) -> None:
+    """A body that can't be read here (properties, bits 10 to 12): kept raw, and acknowledged as stored."""
+    session.park(message, "encrypted", f"encryption {message.encryption >> 10}", message.frame)
 
 
 HANDLERS: dict[int, Handler] = {

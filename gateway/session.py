@@ -108,6 +108,7 @@ class Services:
         counters: Counters,
         handlers: Mapping[int, Handler],
         unknown: Handler,
+        encrypted: Handler,
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -116,6 +117,7 @@ class Services:
         self.counters = counters
         self.handlers = handlers
         self.unknown = unknown
+        self.encrypted = encrypted
         self.monotonic = monotonic
         self.wall = wall
         self.budget = Budget()
@@ -210,7 +212,10 @@ class Session:
         services.counters.messages[message.id] += 1
         for oddity in message.oddities:
             services.counters.faults[f"header_{oddity}"] += 1
-        services.handlers.get(message.id, services.unknown)(self, message)
+        if message.encryption:
+            services.encrypted(self, message)
+        else:
+            services.handlers.get(message.id, services.unknown)(self, message)
 
     def _before(self, item: Message | Part) -> None:
         """What a terminal may say before it is authenticated."""

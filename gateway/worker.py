@@ -23,7 +23,7 @@ from gateway.api.context import Context
 from gateway.api.server import Server, serve
 from gateway.config import Settings
 from gateway.describe import describe
-from gateway.handlers import HANDLERS, unknown
+from gateway.handlers import HANDLERS, encrypted, unknown
 from gateway.metrics import Metrics
 from gateway.registry import Limits, Registry
 from gateway.session import Receipt, Rules, Services, Session
@@ -93,6 +93,7 @@ class Worker:
             counters=self.counters,
             handlers=HANDLERS,
             unknown=unknown,
+            encrypted=encrypted,
             monotonic=loop.time,
             wall=time.time,
         )

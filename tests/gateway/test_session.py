@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alarms.lifecycle import Watch
-from gateway.handlers import HANDLERS, unknown
+from gateway.handlers import HANDLERS, encrypted, unknown
 from gateway.metrics import Counters
 from gateway.session import MAX_WAITING, Receipt, Rules, Services, Session, State
 from protocol.header import Edition
@@ -78,6 +78,7 @@ class Talk:
             counters=Counters(),
             handlers=HANDLERS,
             unknown=unknown,
+            encrypted=encrypted,
             monotonic=lambda: self.clock,
             wall=lambda: self.clock + 1.79e9,
         )
@@ -188,6 +189,14 @@ def test_parts_are_acknowledged_as_they_come_but_the_last_one():
     serials = [int.from_bytes(m.body[:2]) for m in talk.heard()]
     [entry] = talk.queue.entries
     assert len(entry.rows) == 100 and entry.receipt.serial == serials[-1] + 1
+
+
+def test_a_body_that_is_encrypted_is_kept_as_it_came():
+    talk = Talk().admit()
+    talk.terminal.send(0x0200, location(), talk.clock, encryption=0x0800)
+    talk.session.receive(talk.terminal.data_to_send())
+    [entry] = talk.queue.entries
+    assert entry.rows == () and entry.parked[0].reason == "encrypted" and entry.receipt.result == 0
 
 
 def test_header_oddities_are_counted():
