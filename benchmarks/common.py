@@ -72,6 +72,12 @@ def save(name: str, question: str, figures: dict[str, Any]) -> None:
     (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
 
 
+def alternately(one: Callable[[], object], other: Callable[[], object], count: int) -> tuple[float, float]:
+    """Seconds a call of both, in turns, so that a slow moment of the machine falls on both."""
+    rounds = [(best(one, count, 1), best(other, count, 1)) for _ in range(15)]
+    return min(first for first, _ in rounds), min(second for _, second in rounds)
+
+
 def best(work: Callable[[], object], count: int, repeat: int = 5) -> float:
     """Seconds a call, the least of `repeat` rounds of `count` calls."""
     rounds = []
@@ -113,8 +119,12 @@ class Gateway(NamedTuple):
     terminal_port: int
     http_port: int
     key: str
-    postgres: list[int]  # processes of the embedded database
     folder: Path
+
+    @property
+    def postgres(self) -> list[int]:
+        """The processes of the embedded database, as they are now."""
+        return _below(self.pid)
 
     def get(self, path: str) -> Any:
         request = urllib.request.Request(
@@ -149,7 +159,7 @@ def gateway(**settings: str) -> Iterator[Gateway]:
         try:
             _wait_ready(process, ports[1])
             key = (folder / "data" / "admin.key").read_text().strip()
-            yield Gateway(process.pid, *ports, key, _postgres(process.pid), folder)
+            yield Gateway(process.pid, *ports, key, folder)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -171,8 +181,8 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError("the gateway was not ready within a minute")
 
 
-def _postgres(parent: int) -> list[int]:
-    """All processes below `parent`: the postmaster and its children."""
+def _below(parent: int) -> list[int]:
+    """All processes below `parent`."""
     below: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

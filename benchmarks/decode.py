@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from benchmarks.common import Options, best
+from benchmarks.common import Options, alternately, best
 from protocol.fields import decode_time, encode_time
 from protocol.frame import escape
 from protocol.header import Edition, build, phone_bytes
@@ -50,7 +50,7 @@ def run(options: Options) -> dict[str, Any]:
             read(message.body)  # type: ignore[union-attr]
 
     per_frame = best(whole, 200) / 100
-    derived, hand = best(lambda: read(BODY), 20_000), best(lambda: by_hand(BODY), 20_000)
+    derived, hand = alternately(lambda: read(BODY), lambda: by_hand(BODY), 10_000)
     interpreted = best(lambda: LOCATION.parse(BODY), 2_000)
     return {
         "frame_bytes": len(frames) // 100,
