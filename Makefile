@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check style types format bench docs lock clean
+.PHONY: help install run demo test audit check style types format bench docs lock clean
 
 help:            ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,7 +27,10 @@ demo: $(STAMP)   ## the gateway and a simulated fleet of 50 vehicles
 	@exec $(BIN)/jtgate demo
 
 test: $(STAMP)   ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+
+audit: $(STAMP)  ## the long form of the trust argument: 500 terminals, a minute, kill -9 of each side
+	JTGATE_TEST_TERMINALS=500 JTGATE_TEST_SECONDS=60 $(BIN)/python -m pytest -s tests/e2e/test_audit.py
 
 check: style types   ## style and types
 
