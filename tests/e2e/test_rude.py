@@ -18,15 +18,16 @@ SECONDS = os.environ.get("JTGATE_TEST_SECONDS", "10")
 @pytest.mark.timeout(300)
 def test_rude_terminals_harm_nobody(tmp_path):
     rude, polite = tmp_path / "rude", tmp_path / "polite"
+    rudely = ("--scenario", "pathological", "--terminals", "114", "--ledger", str(rude))
+    politely = (
+        "--terminals", "30", "--phone-base", "13900000000", "--alarm-every", "5", "--ledger", str(polite),
+    )  # fmt: skip
     common = ("--duration", SECONDS, "--interval", "0.5", "--timeout", "1", "--ramp", "1", "--json")
     with (
         gateway(tmp_path) as served,
-        fleet(served, "--scenario", "pathological", "--terminals", "114", "--ledger", str(rude), *common) as bad,
-        fleet(
-            served, "--terminals", "30", "--phone-base", "13900000000", "--alarm-every", "5",
-            "--ledger", str(polite), *common,
-        ) as good,
-    ):  # fmt: skip
+        fleet(served, *rudely, *common) as bad,
+        fleet(served, *politely, *common) as good,
+    ):
         summary = json.loads(good.communicate(timeout=120)[0])
         assert bad.communicate(timeout=120)[0]
         assert summary["unacknowledged"] == 0 and summary["counters"]["reconnects"] == 0
@@ -37,7 +38,14 @@ def test_rude_terminals_harm_nobody(tmp_path):
         key = served.data / "admin.key"
         assert key.exists()
         metrics = _metrics(served.http_port)
-        for reason in ("checksum", "body", "unauthenticated", "foreign_phone", "header_version_bit"):
+        for reason in (
+            "checksum",
+            "too_long",
+            "unauthenticated",
+            "foreign_phone",
+            "header_version_bit",
+            "unknown",
+        ):
             assert metrics.get(reason, 0) > 0, f"no fault {reason} was counted: {metrics}"
 
 
