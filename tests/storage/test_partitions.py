@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from storage import partitions
-from storage.database import connect
 from storage.partitions import drop_expired, make_ahead
 
 TODAY = date(2026, 11, 23)
@@ -22,19 +21,6 @@ LOCATION = (
     " VALUES (1, $1, 1, now(), 0, 0, 0, 0, 0, 0, 0, 0, '')"
 )
 EVENT = "INSERT INTO events (time, type, id, data) VALUES ($1, 'x', 'x', '{}') RETURNING seq"
-
-
-@pytest.fixture
-async def pool(database):
-    pool = await connect(database, size=8)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as connection:
-        yield connection
 
 
 def days(count, ago):

@@ -7,7 +7,6 @@ import asyncio
 import asyncpg
 import pytest
 
-from storage.database import connect
 from storage.terminals import (
     adopt,
     authenticated,
@@ -30,19 +29,6 @@ FACTS = {
     "plate": "粤B12345",
     "plate_color": 2,
 }
-
-
-@pytest.fixture
-async def pool(database):
-    pool = await connect(database, size=8)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as connection:
-        yield connection
 
 
 async def codes(connection):
