@@ -81,7 +81,7 @@ async def api(pool):
     def client(key="admin", **options):
         headers = {"Authorization": f"Bearer {made.get(key, key)}"} if key else {}
         made_client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=10, **options
+            base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=30, **options
         )
         clients.append(made_client)
         return made_client
