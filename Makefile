@@ -51,6 +51,12 @@ bench: $(STAMP)  ## the benchmarks; results in benchmarks/results
 docs: $(STAMP)   ## docs/messages.md, from the catalogue
 	$(BIN)/python -m protocol.docs > docs/messages.md
 
+vectors: $(STAMP)  ## frames that others published, held against what they assert
+	$(BIN)/python -m tests.protocol.test_vectors
+
+fuzz: $(STAMP)   ## 10 million broken inputs to the codec; FUZZ="--seconds 60" bounds it
+	$(BIN)/python -m tests.protocol.fuzz $(FUZZ)
+
 lock:            ## pin every dependency anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --no-header -o requirements.lock pyproject.toml
 clean:           ## remove the environment and what builds left behind

@@ -146,7 +146,23 @@ _BEHAVIOUR = (
     (2, "smoking", "driver", 1, "抽烟"),
 )
 
+_HUNAN_ADAS = ((0x12, "device_fault", "device", 1, "设备失效提醒"),)
+_HUNAN_DRIVER = ((0x09, "phone_use", "driver", 1, "接打电话报警"),)
+
 _SU, _GD = "T/JSATL 12 table", "T/GDRTA 002 table"
+
+
+def _province(dialect: str, adas: Rows = (), driver: Rows = ()) -> tuple[Kind, ...]:
+    """A province without a standard's text here: the codes of Su, and those seen beside them."""
+    return (
+        *_rows(f"{dialect}:0x64", f"{_SU} 4-15", Span.FLAG, _ADAS),
+        *_rows(f"{dialect}:0x65", f"{_SU} 4-17", Span.FLAG, _DRIVER),
+        *_rows(f"{dialect}:0x66", f"{_SU} 4-19", Span.FLAG, _TYRE),
+        *_rows(f"{dialect}:0x67", f"{_SU} 4-20", Span.FLAG, _BLIND_SPOT),
+        *_rows(f"{dialect}:0x64", "seen on devices", Span.FLAG, adas),
+        *_rows(f"{dialect}:0x65", "seen on devices", Span.FLAG, driver),
+    )
+
 
 TABLE: tuple[Kind, ...] = (
     *_rows("su:0x64", f"{_SU} 4-15", Span.FLAG, _ADAS),
@@ -157,6 +173,10 @@ TABLE: tuple[Kind, ...] = (
     *_rows("guangdong:0x65", f"{_GD} 5-17", Span.FLAG, (*_DRIVER, *_GUANGDONG_DRIVER)),
     *_rows("guangdong:0x66", f"{_GD} 5-19", Span.FLAG, _TYRE),
     *_rows("guangdong:0x67", f"{_GD} 5-20", Span.FLAG, _BLIND_SPOT),
+    *_province("sichuan"),
+    *_province("heilongjiang"),
+    *_province("hunan", _HUNAN_ADAS, _HUNAN_DRIVER),
+    *_province("chongqing"),
     *_rows(
         "guangdong:0xf1", f"{_GD} 5-14", Span.LEVEL, [(0, "installation_fault", "device", 1, "安装异常信息")]
     ),
@@ -189,6 +209,7 @@ FAMILIES = {  # of codes without a row, by the source's item
     "0x65": "driver",
     "0x66": "tyre",
     "0x67": "blind_spot",
+    "0x70": "driver",
     "0x14": "video",
     "0x18": "driver",
 }
@@ -211,6 +232,6 @@ def kind_of(source: str, code: int, edition: int = 2013) -> Kind:
     if row is not None:
         return row
     dialect, _, item = source.partition(":")
-    span = Span.FLAG if item in ("0x64", "0x65", "0x66", "0x67") else Span.LEVEL
+    span = Span.FLAG if item in ("0x64", "0x65", "0x66", "0x67", "0x70") else Span.LEVEL
     kind = UNDECODED if dialect == UNDECODED else CUSTOM
     return Kind(source, code, kind, FAMILIES.get(item, "vehicle"), 1, TITLES[kind], span, "")

@@ -1,9 +1,9 @@
 """A location report as signals: what it says of alarms, in the one vocabulary.
 
-Two sorts of sources. Safety items (0x64 to 0x67) are telegrams: each tells one start, end or event. Words of
-bits (the 808 alarm word, the video items, the fault words of Guangdong) are levels: what counts is where they
-differ from the word before, which the caller keeps. Nothing here remembers anything; what becomes of the
-signals is the matter of `lifecycle.py`.
+Two sorts of sources. Safety items (0x64 to 0x67, 0x70) are telegrams: each tells one start, end or event.
+Words of bits (the 808 alarm word, the video items, the fault words of Guangdong) are levels: what counts is
+where they differ from the word before, which the caller keeps. Nothing here remembers anything; what becomes
+of the signals is the matter of `lifecycle.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from protocol.messages.safety import identifier_of
 WORD = "808:alarm"
 VIDEO = "1078:0x14"
 
-SAFETY = {0x64: 23, 0x65: 23, 0x66: 16, 0x67: 17}
+SAFETY = {0x64: 23, 0x65: 23, 0x66: 16, 0x67: 17, 0x70: 23}
 """Safety items, and where in each its time stands: before the identifier, so in every dialect alike."""
 
 SAFETY_MIN = 41

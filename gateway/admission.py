@@ -14,7 +14,7 @@ import hmac
 import secrets
 import string
 from collections import deque
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -101,11 +101,21 @@ def hash_code(code: bytes) -> bytes:
 class Admission:
     """Answers 0x0100 and 0x0102. Owns the tasks that look terminals up."""
 
-    def __init__(self, pool: Pool, registry: Registry, writer: Writer, *, known_only: bool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        registry: Registry,
+        writer: Writer,
+        *,
+        known_only: bool,
+        arrived: Callable[[Session], None],
+    ) -> None:
+        """`arrived` hears of every session that may now be spoken to."""
         self._pool = pool
         self._registry = registry
         self._writer = writer
         self._known_only = known_only
+        self._arrived = arrived
         self._profiles = {edition: Profile(edition) for edition in Edition}
         self._tasks: set[asyncio.Task[None]] = set()
         self.by_phone = Failures(PER_PHONE)
@@ -209,7 +219,7 @@ class Admission:
             if known.state == "blocked" or not (right or used_pending):
                 self._refuse(session, message, "code")
                 return
-            receipt = Receipt(session, message.id, message.serial, Result.OK, session.now)
+            receipt = Receipt(session, message.id, message.serial, Result.OK, session.now, self._arrived)
             await self._enter(session, known, connection, receipt, presented, used_pending=used_pending)
         log.debug(
             "terminal authenticated", phone=session.phone, address=session.transport.address, adopted=adopted
@@ -266,6 +276,8 @@ class Admission:
             # what waited behind the authentication come after its own.
             self._writer.put(Entry(receipt))
         session.admitted(known.id, watch)
+        if receipt is None:
+            self._arrived(session)
 
     # --- failures ---------------------------------------------------------------------------------------
 

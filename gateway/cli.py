@@ -31,6 +31,7 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 # Commands of other modules, loaded when they are used: name: (module:function, first line of help).
 ELSEWHERE = {
+    "send": ("gateway.commands_send:send", "Tell a terminal to do something."),
     "decode": ("gateway.commands_decode:decode", "Explain a JT/T 808 frame."),
     "simulate": ("simulator.cli:simulate", "Play vehicle terminals against a JT/T 808 platform."),
     "audit": ("gateway.commands_audit:audit", "Hold a simulator's ledger against the database."),

@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         AfterValidator(_zero_or_three),
         Takes("0 (success) or 3 (not supported)"),
     ] = Field(0, description="result in the 0x8001 for a message that the catalogue does not know")
+    rsa: Annotated[Literal["off", "read", "seal"], Takes('"off", "read" or "seal"')] = Field(
+        "off",
+        description="read: our key is told to terminals and encrypted bodies are read; "
+        "seal: commands are encrypted too",
+    )
     backfill_days: Days = Field(30, description="how far back a device time is believed")
     clock_ahead: Seconds = Field(3600, description="how far ahead a device time is believed, s")
 

@@ -18,6 +18,7 @@ from protocol.header import Edition
 from protocol.items import reread
 from protocol.link import Message, Result
 from protocol.location import read
+from protocol.messages import EDITIONS
 from protocol.messages.location import batch_bodies
 from storage.rows import ANSWER, BACKFILLED, EDITION_2019, Row, pack_row
 from storage.writer import Entry
@@ -51,6 +52,7 @@ def location_answer(session: Session, message: Message) -> None:
         session.park(None, Reason.BODY, str(error), message.frame, message_id=message.id)
         return
     _put(session, message, None, (row.data,), not row.believed, transitions)
+    session.services.commands.answered(session, message)
 
 
 def location_batch(session: Session, message: Message) -> None:
@@ -141,7 +143,29 @@ def authenticate(session: Session, message: Message) -> None:
 
 
 def noted(session: Session, message: Message) -> None:
-    """Answers of the terminal, and 0x0005, which the link has served: nothing to do, nothing to say."""
+    """0x0005: the link has served it; nothing to do, nothing to say."""
+
+
+def acknowledged(session: Session, message: Message) -> None:
+    """0x0001: what the terminal says to a command."""
+    session.services.commands.acknowledged(session, message)
+
+
+def answer(session: Session, message: Message) -> None:
+    """The answer that a command's row names. One that nobody waits for is kept raw."""
+    taken = session.services.commands.answered(session, message)
+    row = PROFILES[session.edition].row(message.id)
+    speak = row is not None and row.acknowledged
+    if not taken:
+        session.park(message if speak else None, "unasked", "", message.frame, message_id=message.id)
+    elif speak:
+        session.services.writer.put(Entry(session.receipt(message), session.phone, session.terminal_id))
+
+
+def terminal_key(session: Session, message: Message) -> None:
+    """0x0A00: an answer to 0x8A00, or told unasked."""
+    session.services.secrecy.learn(session, message)
+    session.services.commands.answered(session, message)
 
 
 def unknown(session: Session, message: Message) -> None:
@@ -157,8 +181,14 @@ def encrypted(session: Session, message: Message) -> None:
     session.park(message, "encrypted", f"encryption {message.encryption >> 10}", message.frame)
 
 
+ANSWERS = frozenset(
+    row.answer for rows in EDITIONS.values() for row in rows.values() if row.answer and not row.uplink
+)
+"""Uplink messages that answer a command."""
+
 HANDLERS: dict[int, Handler] = {
-    0x0001: noted,
+    **dict.fromkeys(ANSWERS, answer),
+    0x0001: acknowledged,
     0x0002: heartbeat,
     0x0003: heartbeat,
     0x0004: server_time,
@@ -168,4 +198,5 @@ HANDLERS: dict[int, Handler] = {
     0x0200: location,
     0x0201: location_answer,
     0x0704: location_batch,
+    0x0A00: terminal_key,
 }

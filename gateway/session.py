@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from alarms.lifecycle import Watch
 from gateway.metrics import Counters
@@ -75,6 +76,22 @@ class Admitter(Protocol):
     def take_in(self, session: Session) -> None: ...
 
 
+class Commander(Protocol):
+    """Who knows which commands wait for an answer."""
+
+    def acknowledged(self, session: Session, message: Message) -> None: ...
+    def answered(self, session: Session, message: Message) -> bool: ...
+
+
+class Secrecy(Protocol):
+    """Who opens and seals bodies."""
+
+    def opened(self, message: Message) -> Message | None: ...
+    def sealed(self, session: Session, body: bytes) -> tuple[bytes, int]: ...
+    def arrived(self, session: Session) -> None: ...
+    def learn(self, session: Session, message: Message) -> None: ...
+
+
 class Receipt(msgspec.Struct, gc=False):
     """Who is to be told what after the commit."""
 
@@ -83,6 +100,7 @@ class Receipt(msgspec.Struct, gc=False):
     serial: int
     result: int
     received: float  # seconds of the loop's clock
+    then: Callable[[Session], None] | None = None  # called once the acknowledgement is written
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -109,6 +127,7 @@ class Services:
         handlers: Mapping[int, Handler],
         unknown: Handler,
         encrypted: Handler,
+        secrecy: Secrecy,
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -118,10 +137,13 @@ class Services:
         self.handlers = handlers
         self.unknown = unknown
         self.encrypted = encrypted
+        self.secrecy = secrecy
         self.monotonic = monotonic
         self.wall = wall
         self.budget = Budget()
-        self.admission: Admitter  # set by the worker, for it needs what is made from these services
+        # Set by the worker, for they need what is made from these services.
+        self.admission: Admitter
+        self.commands: Commander
 
 
 class Session:
@@ -133,6 +155,7 @@ class Session:
         "_waiting",
         "connected_at",
         "generation",
+        "key",
         "last_seen",
         "link",
         "now",
@@ -151,6 +174,7 @@ class Session:
         self.link = Link(Role.PLATFORM, budget=services.budget)
         self.state = State.NEW
         self.terminal_id = 0
+        self.key: RSAPublicKey | None = None  # the terminal's, where it has told it
         self.watch: Watch | None = None  # the terminal's open alarms, once it is authenticated
         self.now = self.last_seen = services.monotonic()
         self.received = self.connected_at = services.wall()
@@ -213,9 +237,12 @@ class Session:
         for oddity in message.oddities:
             services.counters.faults[f"header_{oddity}"] += 1
         if message.encryption:
-            services.encrypted(self, message)
-        else:
-            services.handlers.get(message.id, services.unknown)(self, message)
+            opened = services.secrecy.opened(message)
+            if opened is None:
+                services.encrypted(self, message)
+                return
+            message = opened
+        services.handlers.get(message.id, services.unknown)(self, message)
 
     def _before(self, item: Message | Part) -> None:
         """What a terminal may say before it is authenticated."""

@@ -16,20 +16,22 @@ from typing import Any
 import asyncpg
 import structlog
 
-from gateway import tcp, udp
+from gateway import rsa, tcp, udp
 from gateway.admission import Admission
 from gateway.api.app import build
 from gateway.api.context import Context
 from gateway.api.server import Server, serve
+from gateway.commands import Commands
 from gateway.config import Settings
 from gateway.describe import describe
 from gateway.handlers import HANDLERS, encrypted, unknown
 from gateway.metrics import Metrics
 from gateway.registry import Limits, Registry
-from gateway.session import Receipt, Rules, Services, Session
+from gateway.session import Receipt, Rules, Secrecy, Services, Session
 from gateway.stream import Stream
 from protocol.messages import EDITIONS
 from storage import database, events, partitions, terminals
+from storage.commands import Change
 from storage.keys import KeyRing
 from storage.rows import Clock
 from storage.writer import Batch, Entry, Writer
@@ -38,6 +40,9 @@ log = structlog.get_logger(__name__)
 
 MAINTENANCE = 3600.0
 """Seconds between two rounds of making and dropping partitions."""
+
+EXPIRY = 5.0
+"""Seconds between two looks for queued commands whose time is over."""
 
 PARTITIONS_AHEAD = 3
 """Days for which partitions are there before they are needed: a weekend without a working round."""
@@ -94,20 +99,28 @@ class Worker:
             handlers=HANDLERS,
             unknown=unknown,
             encrypted=encrypted,
+            secrecy=self._secrecy(),
             monotonic=loop.time,
             wall=time.time,
         )
         limits = Limits(settings.preauth_timeout, settings.idle_timeout, settings.max_connections_per_address)
         self.registry = Registry(self.services, limits, online=self._online)
+        self.commands = Commands(self.pool, self.registry, self.writer)
+        self.services.commands = self.commands
         self.admission = Admission(
-            self.pool, self.registry, self.writer, known_only=settings.registration == "known"
+            self.pool,
+            self.registry,
+            self.writer,
+            known_only=settings.registration == "known",
+            arrived=self._arrived,
         )
         self.services.admission = self.admission
         self.stream = Stream(self.pool, self.metrics)
         self.metrics.watch("queue_depth", lambda: self.writer.queued)
         self.metrics.watch("commit_failures", lambda: self.writer.all_failures)
-        for work in (self.writer.run(), self._sweep(), self._maintain()):
+        for work in (self.writer.run(), self._sweep(), self._maintain(), self._expire()):
             self._own(work)
+        await self.commands.recover()
         await self.stream.start()
         await self._listen()
 
@@ -132,6 +145,17 @@ class Worker:
             self.terminal_port: int = self.tcp.sockets[0].getsockname()[1]
             self.udp = await udp.listen(self.registry, settings.host, self.terminal_port)
 
+    def _secrecy(self) -> Secrecy:
+        if self.settings.rsa == "off":
+            return rsa.Plain()
+        key = rsa.load_or_make(self.settings.data_dir / "rsa.pem")
+        return rsa.Keys(key, seal=self.settings.rsa == "seal")
+
+    def _arrived(self, session: Session) -> None:
+        """A terminal may be spoken to: keys first, then what waits for it."""
+        self.services.secrecy.arrived(session)
+        self.commands.arrived(session)
+
     def _context(self) -> Context:
         return Context(
             self.pool,
@@ -139,6 +163,7 @@ class Worker:
             KeyRing(self.pool),
             self.stream,
             self.metrics,
+            commands=self.commands,
             connection=self.registry.connection,
             ready=self.ready,
             describe=describe,
@@ -157,6 +182,7 @@ class Worker:
         """Acknowledges what is stored: one write a session, then the stream is woken."""
         now = self.services.monotonic()
         waiting: set[Session] = set()
+        then: list[Receipt] = []
         observe = self.counters.ack_seconds.observe
         for entry in batch.entries:
             receipt = entry.receipt
@@ -165,8 +191,15 @@ class Worker:
                 session.link.acknowledge(receipt.message_id, receipt.serial, receipt.result)
                 waiting.add(session)
                 observe(now - receipt.received)
+                if receipt.then is not None:
+                    then.append(receipt)
+            elif isinstance(receipt, Change):
+                self.commands.committed(receipt)
         for session in waiting:
             session.flush()
+        for receipt in then:
+            if receipt.then is not None and receipt.session.authenticated:
+                receipt.then(receipt.session)
         if batch.events:
             self.stream.wake()
         self._count(batch)
@@ -185,6 +218,8 @@ class Worker:
     def _online(self, session: Session, online: bool) -> None:
         """A terminal came or went: an event, and its row when it went."""
         kind = "online" if online else "offline"
+        if not online:
+            self.commands.left(session)
         data = {
             "phone": session.phone,
             "address": session.transport.address,
@@ -250,12 +285,22 @@ class Worker:
     def _pressure(self, high: bool) -> None:
         self.registry.pressure(high)  # made after the writer
 
+    async def _expire(self) -> None:
+        """Queued commands whose time is over."""
+        while True:
+            await asyncio.sleep(EXPIRY)
+            try:
+                await self.commands.expire()
+            except database.OUTAGES as error:
+                log.warning("expired commands not looked for, will try again", error=str(error))
+
     # --- time -------------------------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             self.registry.sweep()
+            self.commands.sweep()
             stalled = self.writer.stalled_since
             if stalled is not None and self.services.monotonic() - stalled > self.settings.stall_limit:
                 # Closed, a terminal knows that it must keep its reports; connected, it may give them up.
@@ -303,6 +348,7 @@ class Worker:
         await self.http.close()
         await self.stream.close()
         await self.admission.close()
+        await self.commands.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -21,10 +21,12 @@ import msgspec
 from construct import Struct
 
 from protocol import catalog, frame, header
-from protocol.catalog import Break, EncodeError, Field, Row
+from protocol.catalog import Break, Decoded, EncodeError, Field, Row
+from protocol.fields import doc
 from protocol.frame import Fault, Reason
 from protocol.header import Edition, Header
-from protocol.messages import EDITIONS
+from protocol.messages import DIALECTS, EDITIONS
+from protocol.walk import UNREAD
 
 __all__ = ["Edition", "EncodeError", "Field", "Profile", "Reading", "decode", "encode", "explain"]
 
@@ -41,6 +43,22 @@ class Reading(msgspec.Struct):
     rest: bytes = b""
     breaks: list[Break] = msgspec.field(default_factory=list)
     parts: list[Field] = msgspec.field(default_factory=list)
+    trials: list[Trial] = msgspec.field(default_factory=list)  # where several rows could read it: each
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """A row that was tried on a body, and what came of it."""
+
+    edition: Edition
+    row: Row
+    found: Decoded
+    points: int  # the most win, the first of equals
+
+    @property
+    def outcome(self) -> str:
+        if self.found.breaks:
+            return f"breaks at {self.found.breaks[0].offset}"
+        return f"leaves {len(self.found.rest)} bytes" if self.found.rest else "comes out even"
 
 
 BROKEN, SURPLUS, FOREIGN = 20, 10, 3
@@ -51,7 +69,8 @@ that the header says. `sense` is weighed against these."""
 class Profile(msgspec.Struct, frozen=True):
     """How one terminal speaks: its edition, and the dialect of its active-safety items if it is known.
 
-    The edition is a habit, not a law: where another edition's layout reads a body better, it is taken.
+    Both are habits, not laws: where the layout of another edition or dialect reads a body better, it is
+    taken.
     """
 
     edition: Edition
@@ -65,20 +84,39 @@ class Profile(msgspec.Struct, frozen=True):
         self, message_id: int, body: bytes, *, present: bool = False, explain: bool = False
     ) -> Reading:
         """The fields of a body. Never raises for what a peer may send."""
-        edition, row = self._choose(message_id, body)
-        if row is None:
+        rows = list(self._rows(message_id))
+        if not rows:
             return Reading({}, rest=body)
-        found = catalog.decode(
-            row.layout, body, present=present, explain=explain, dialect=self.dialect, clause=row.clause
-        )
-        return Reading(found.fields, row, edition, found.rest, found.breaks, found.parts)
+        edition, row = rows[0]
+        trials: list[Trial] = []
+        if len(rows) > 1:
+            for edition, row in rows:  # further dialects only while nothing makes sense
+                if not row.dialect or not any(trial.points > 0 for trial in trials):
+                    trials.append(_try(edition, row, body, len(trials)))
+            best = max(trials, key=lambda trial: trial.points)
+            edition, row = best.edition, best.row
+        if trials and not (present or explain or self.dialect):
+            found = best.found
+        else:
+            found = catalog.decode(
+                row.layout, body, present=present, explain=explain, dialect=self.dialect, clause=row.clause
+            )
+        return Reading(found.fields, row, edition, found.rest, found.breaks, found.parts, trials)
 
     def encode(self, message_id: int, fields: Mapping[str, Any]) -> bytes:
         """A body; takes what `decode` gives, presented or not."""
-        row = self.row(message_id)
-        if row is None:
+        rows = [row for _, row in self._rows(message_id)]
+        if not rows:
             raise EncodeError(f"no edition has a message {message_id:#06x}")
-        return catalog.encode(row.layout, fields, name=f"{row.name} ({message_id:#06x})")
+        forms = rows[:1] if self.dialect else [rows[0], *(row for row in rows[1:] if row.dialect)]
+        refused: EncodeError | None = None
+        for row in forms:  # a longer identifier is of another dialect: the first form that it fits
+            try:
+                return catalog.encode(row.layout, fields, name=f"{row.name} ({message_id:#06x})")
+            except EncodeError as error:
+                refused = refused or error
+        assert refused is not None  # noqa: S101 - for mypy: there is a form
+        raise refused
 
     def explain(self, message_id: int, body: bytes) -> list[Field]:
         """Each field of a body, and the bytes that are none."""
@@ -87,31 +125,39 @@ class Profile(msgspec.Struct, frozen=True):
         return [*reading.parts, *_unread(at, reading.rest, reading)]
 
     def _rows(self, message_id: int) -> Iterator[tuple[Edition, Row]]:
-        """The rows of a message whose layouts differ, the nearest edition first."""
+        """The rows of a message whose layouts differ: of the terminal's dialect, of the nearest edition, of
+        the rest."""
+        own = DIALECTS.get(self.dialect or "", {}).get(message_id)
+        if own is not None:
+            yield self.edition, own
         seen: list[Any] = []
-        for edition in sorted(Edition, key=lambda edition: abs(edition - self.edition)):
+        for edition in NEAREST[self.edition]:
             row = EDITIONS[edition].get(message_id)
             if row is not None and not any(row.layout is layout for layout in seen):
                 seen.append(row.layout)
                 yield edition, row
+        for rows in DIALECTS.values():
+            row = rows.get(message_id)
+            if row is not None and row is not own:
+                yield self.edition, row
 
-    def _choose(self, message_id: int, body: bytes) -> tuple[Edition | None, Row | None]:
-        rows = list(self._rows(message_id))
-        if len(rows) < 2:
-            return rows[0] if rows else (None, None)
-        best: tuple[int, Edition, Row] | None = None
-        for edition, row in rows:
-            found = catalog.decode(row.layout, body)
-            points = row.sense(found.fields) if row.sense else 0
-            points -= BROKEN if found.breaks else SURPLUS if found.rest else 0
-            points -= 0 if best is None else FOREIGN
-            if best is None or points > best[0]:
-                best = points, edition, row
-        return best[1:] if best else (None, None)
+
+def _try(edition: Edition, row: Row, body: bytes, place: int) -> Trial:
+    """What `row` makes of `body`; `place` is where it stands among those that are tried."""
+    found = catalog.decode(row.layout, body)
+    points = row.sense(found.fields) if row.sense else 0
+    points -= BROKEN if found.breaks else SURPLUS if found.rest else 0
+    return Trial(edition, row, found, points - (FOREIGN if place else 0))
+
+
+NEAREST = {own: sorted(Edition, key=lambda edition: abs(edition - own)) for own in Edition}
+"""The editions to look into, in their order, by that of the terminal."""
 
 
 MESSAGE_IDS = ("message_id", "reply_id")
 """Fields whose number is shown with the name of the message that it stands for."""
+
+CHECKSUM = "校验码: XOR of header and body"
 
 # --- frames -------------------------------------------------------------------------------------------
 
@@ -206,6 +252,10 @@ def decode(given: bytes | str, *, edition: int | None = None, dialect: str | Non
     told = _header_told(head) | told
     if reading.row is not None:
         told |= {"name": reading.row.name, "title": reading.row.title, "clause": reading.row.clause}
+    if reading.row is not None and reading.row.dialect:
+        told["dialect"] = reading.row.dialect
+    if reading.trials:
+        told["readings"] = [_tried(trial, reading) for trial in reading.trials]
     told |= {"body": reading.fields, "names": {p.path: p.names for p in reading.parts if p.names}}
     if reading.rest:
         told["rest"] = reading.rest.hex()
@@ -217,7 +267,7 @@ def explain(given: bytes | str, *, edition: int | None = None, dialect: str | No
     opened = unwrap(given)
     head = opened.head
     if head is None:
-        return [Field("raw", 0, opened.data, opened.data.hex(), "", "no header fits", "")]
+        return [Field("raw", 0, opened.data, opened.data.hex(), "", "原始数据", "no header fits", "")]
     layout, clause = _header_layout(head)
     parts = catalog.decode(layout, opened.data[: head.size], present=True, explain=True, clause=clause).parts
     reading = _read(opened, head, edition, dialect)
@@ -231,9 +281,7 @@ def explain(given: bytes | str, *, edition: int | None = None, dialect: str | No
     if opened.trailer:
         state = "" if opened.checksum_ok else f"should be {frame.checksum(opened.data):#04x}"
         end = len(opened.data)
-        parts.append(
-            Field("checksum", end, opened.trailer, opened.trailer[0], state, "XOR of header and body", "")
-        )
+        parts.append(Field("checksum", end, opened.trailer, opened.trailer[0], state, *doc(CHECKSUM)))
     return parts
 
 
@@ -297,12 +345,20 @@ def _header_told(head: Header) -> dict[str, Any]:
     return told
 
 
+def _tried(trial: Trial, reading: Reading) -> dict[str, Any]:
+    told: dict[str, Any] = {"clause": trial.row.clause, "taken": trial.row is reading.row}
+    if trial.row.dialect:
+        told["dialect"] = trial.row.dialect
+    return told | {"outcome": trial.outcome, "points": trial.points}
+
+
 def _unread(at: int, rest: bytes, reading: Reading) -> list[Field]:
     """The bytes behind the last field."""
     if not rest:
         return []
     why = reading.breaks[-1].detail if reading.breaks else ""
-    return [Field("rest", at, rest, rest.hex(), "", why or "not in the layout", "")]
+    title, meaning, unit = doc(UNREAD)
+    return [Field("rest", at, rest, rest.hex(), "", title, why or meaning, unit)]
 
 
 def _faults(size: int, body: bytes, reading: Reading) -> list[Fault]:

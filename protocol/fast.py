@@ -27,7 +27,7 @@ class Fixed:
     def __init__(self, layout: Struct) -> None:
         codes, decoders, encoders, names = [], [], [], []
         for place, sub in enumerate(layout.subcons):
-            code, decode, encode = _derive(sub)
+            code, decode, encode = derive(sub)
             names.append(sub.name)
             codes.append(code)
             if decode is not None:
@@ -59,12 +59,12 @@ def fixed(layout: Struct) -> Fixed:
     return Fixed(layout)
 
 
-def _derive(sub: Construct) -> tuple[str, Converter | None, Converter | None]:
-    """Format code, decoder and encoder of one field."""
+def derive(sub: Construct) -> tuple[str, Converter | None, Converter | None]:
+    """Format code, decoder and encoder of one field; TypeError where its size is not fixed."""
     if isinstance(sub, Renamed | Named):
-        return _derive(sub.subcon)
+        return derive(sub.subcon)
     if isinstance(sub, Mapped):
-        code, decode, encode = _derive(sub.subcon)
+        code, decode, encode = derive(sub.subcon)
         if decode is not None or encode is not None:
             raise TypeError(f"{sub!r} maps a field that is mapped already")
         return code, sub.decode, sub.encode

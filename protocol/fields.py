@@ -1,9 +1,9 @@
 """The vocabulary of layouts: what a field of these standards can be.
 
 This file knows bytes and values, not messages. A layout is a `construct.Struct` of these fields, each
-with its meaning and, in square brackets at its end, its unit:
+with its Chinese name, its meaning and, in square brackets at the end, its unit:
 
-    "speed" / U16 * "speed by satellite [0.1 km/h]"
+    "speed" / U16 * "速度: speed by satellite [0.1 km/h]"
 
 Values are plain: int for numbers, bit words and codes (their names are shown, not stored), str for text
 and BCD digits, bytes for what has no layout, seconds since 1970 (UTC) for times. `present` turns a value
@@ -15,7 +15,8 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from construct import (
@@ -24,6 +25,7 @@ from construct import (
     Construct,
     ConstructError,
     GreedyBytes,
+    IfThenElse,
     Int8sb,
     Int8ub,
     Int16sb,
@@ -31,6 +33,8 @@ from construct import (
     Int32sb,
     Int32ub,
     Int64ub,
+    MappingError,
+    Pass,
     Subconstruct,
 )
 
@@ -43,6 +47,24 @@ GMT8 = dt.timezone(dt.timedelta(hours=8))
 """Times on the wire are Beijing time (808-2013 clause 4.2 and each time field)."""
 
 
+class Doc(NamedTuple):
+    """What is written behind a field, taken apart."""
+
+    title: str  # Chinese
+    meaning: str
+    unit: str
+
+
+@lru_cache(8192)
+def doc(text: str) -> Doc:
+    """`纬度: latitude, unsigned [1e-6 degree]` as its three parts; what is missing is empty."""
+    title, colon, rest = text.partition(": ")
+    if not colon:
+        title, rest = "", text
+    meaning, _, unit = rest[:-1].rpartition("[") if rest.endswith("]") else (rest, "", "")
+    return Doc(title, meaning.rstrip(), unit)
+
+
 class Mapped(Adapter):
     """A field whose value is a function of the value below it, both ways."""
 
@@ -52,17 +74,22 @@ class Mapped(Adapter):
         decode: Callable[[Any], Any],
         encode: Callable[[Any], Any],
         present: Callable[[Any], Any] | None = None,
+        shape: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(subcon)
         self.decode = decode
         self.encode = encode
         self.present = present or (lambda value: value)
+        self.shape = shape or {}  # what protocol/schema.py can't see: JSON Schema, with an example
 
     def _decode(self, obj: Any, context: Any, path: str) -> Any:
         return self.decode(obj)
 
     def _encode(self, obj: Any, context: Any, path: str) -> Any:
-        return self.encode(obj)
+        try:
+            return self.encode(obj)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise MappingError(str(error), path=path) from error
 
 
 # --- digits and times ---------------------------------------------------------------------------------
@@ -76,7 +103,8 @@ def Bcd(size: int) -> Mapped:  # noqa: N802 - a field type, named as construct n
             raise ValueError(f"{value!r} has more than {2 * size} digits")
         return bytes.fromhex(value.rjust(2 * size, "0"))
 
-    return Mapped(Bytes(size), bytes.hex, encode)
+    digits = {"type": "string", "pattern": f"^[0-9a-f]{{0,{2 * size}}}$", "examples": ["0" * (2 * size)]}
+    return Mapped(Bytes(size), bytes.hex, encode, shape=digits | {"x-wire": f"BCD[{size}]"})
 
 
 _DIGIT_PAIRS = {int(f"{n:02}", 16): n for n in range(100)}  # the byte 0x59 reads 59
@@ -136,7 +164,15 @@ def present_time(value: int | bytes) -> str:
     return dt.datetime.fromtimestamp(value, GMT8).isoformat()
 
 
-BcdTime = Mapped(Bytes(6), decode_time, encode_time, present_time)
+_TIME_SHAPE = {"type": ["string", "integer"], "format": "date-time", "x-wire": "BCD[6]"}
+
+BcdTime = Mapped(
+    Bytes(6),
+    decode_time,
+    encode_time,
+    present_time,
+    _TIME_SHAPE | {"examples": ["2024-05-06T07:08:09+08:00"]},
+)
 """YYMMDDhhmmss of Beijing time, seconds since 1970 UTC in the program."""
 
 
@@ -159,7 +195,13 @@ def _present_utc(value: int | bytes) -> str:
     return dt.datetime.fromtimestamp(value, dt.UTC).isoformat()
 
 
-BcdTimeUtc = Mapped(Bytes(6), _decode_utc, _encode_utc, _present_utc)
+BcdTimeUtc = Mapped(
+    Bytes(6),
+    _decode_utc,
+    _encode_utc,
+    _present_utc,
+    _TIME_SHAPE | {"examples": ["2024-05-05T23:08:09+00:00"]},
+)
 """YYMMDDhhmmss of UTC: the one time of 808-2019 that is not Beijing's (clause 8.5 table 6)."""
 
 
@@ -168,6 +210,12 @@ BcdTimeUtc = Mapped(Bytes(6), _decode_utc, _encode_utc, _present_utc)
 
 def _stripped(raw: bytes) -> str:
     return decode_text(raw.strip(b"\0 "))
+
+
+def _text_shape(size: int | None = None) -> dict[str, Any]:
+    """Of text that takes at most `size` bytes (GB18030: a character takes one to four of them)."""
+    shape: dict[str, Any] = {"type": "string", "x-wire": "STRING", "examples": ["TEXT"[:size]]}
+    return shape | ({} if size is None else {"maxLength": size})
 
 
 def Text(size: int, pad: bytes = b"\0", *, front: bool = False) -> Mapped:  # noqa: N802
@@ -180,18 +228,46 @@ def Text(size: int, pad: bytes = b"\0", *, front: bool = False) -> Mapped:  # no
             raise ValueError(f"{value!r} takes {len(raw)} bytes, the field has {size}")
         return raw.rjust(size, pad) if front else raw.ljust(size, pad)
 
-    return Mapped(Bytes(size), _stripped, encode)
+    return Mapped(Bytes(size), _stripped, encode, shape=_text_shape(size) | {"x-wire": f"STRING[{size}]"})
 
 
-TextRest = Mapped(GreedyBytes, decode_text, encode_text)
+TextRest = Mapped(GreedyBytes, decode_text, encode_text, shape=_text_shape())
 """Text up to the end of the body."""
 
-TextEnd = Mapped(GreedyBytes, _stripped, encode_text)
+
+class TextUpTo(Mapped):
+    """Text up to the end of the body; what is sent has no more than `size` bytes, what comes may.
+
+    `padded`: devices fill it up, as they do a field of a fixed size."""
+
+    def __init__(self, size: int, *, padded: bool = False) -> None:
+        decode = _stripped if padded else decode_text
+        super().__init__(GreedyBytes, decode, self._limited, shape=_text_shape(size))
+        self.size = size
+
+    def _limited(self, value: str) -> bytes:
+        raw = encode_text(value)
+        if len(raw) > self.size:
+            raise ValueError(f"the text takes {len(raw)} bytes, at most {self.size} are allowed")
+        return raw
+
+
+TextEnd = Mapped(GreedyBytes, _stripped, encode_text, shape=_text_shape())
 """Text up to the end of the body, without the padding that some devices add at either end."""
 
 
 def _hex_or_bytes(value: bytes | str) -> bytes:
     return bytes.fromhex(value) if isinstance(value, str) else bytes(value)
+
+
+def _raw_shape(size: int | None = None) -> dict[str, Any]:
+    times, wire = ("*", "BYTE[n]") if size is None else (f"{{0,{size}}}", f"BYTE[{size}]")
+    return {
+        "type": "string",
+        "pattern": f"^([0-9a-fA-F]{{2}}){times}$",
+        "x-wire": wire,
+        "examples": ["00" * (size or 0)],
+    }
 
 
 def Raw(size: int) -> Mapped:  # noqa: N802
@@ -203,10 +279,10 @@ def Raw(size: int) -> Mapped:  # noqa: N802
             raise ValueError(f"{len(raw)} bytes, the field has {size}")
         return raw.ljust(size, b"\0")
 
-    return Mapped(Bytes(size), bytes, encode, bytes.hex)
+    return Mapped(Bytes(size), bytes, encode, bytes.hex, _raw_shape(size))
 
 
-RawRest = Mapped(GreedyBytes, bytes, _hex_or_bytes, bytes.hex)
+RawRest = Mapped(GreedyBytes, bytes, _hex_or_bytes, bytes.hex, _raw_shape())
 """Bytes without a layout up to the end of the body."""
 
 
@@ -244,8 +320,12 @@ class Named(Subconstruct):
         return self.subcon._parsereport(stream, context, path)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        self.subcon._build(self.number(obj), stream, context, path)
-        return obj
+        try:
+            number = self.number(obj)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise MappingError(str(error), path=path) from error
+        self.subcon._build(number, stream, context, path)
+        return number  # fields that depend on this one see no names
 
 
 class Bits(Named):
@@ -307,6 +387,26 @@ class Codes(Named):
 # --- fields made of fields ----------------------------------------------------------------------------
 
 
+class When(IfThenElse):
+    """A field that is there only where fields before it say so; None where it is absent.
+
+    `condition` is an expression of those fields (`this.attributes & 1`), `wording` says it in an error.
+    Encoding takes an absent field as None or not at all, and refuses what contradicts the condition.
+    """
+
+    def __init__(self, condition: Callable[[Any], Any], subcon: Construct, wording: str) -> None:
+        super().__init__(condition, subcon, Pass)
+        self.wording = wording
+        self.flagbuildnone = True
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        holds = bool(self.condfunc(context))
+        if holds != (obj is not None) and not (holds and self.thensubcon.flagbuildnone):
+            reason = "is missing, it belongs here" if holds else "is given, it belongs here only"
+            raise ConstructError(f"{reason} where {self.wording}", path=path)
+        return self.thensubcon._build(obj, stream, context, path) if holds else None
+
+
 class Composite(Construct):
     """A field that holds fields: it walks them itself, so that a broken one leaves the others readable.
 
@@ -316,13 +416,22 @@ class Composite(Construct):
     def walk(self, walker: Walker, context: Any, path: str) -> Any:
         raise NotImplementedError
 
+    def shape(self, shape: Callable[[Construct], dict[str, Any]]) -> dict[str, Any]:
+        """The JSON Schema of the value, in which `shape` gives that of a field within it."""
+        raise NotImplementedError
+
+    def sample(self, example: Callable[[Construct], Any]) -> Any:
+        """A value, JSON-ready, in which `example` gives that of a field within it."""
+        raise NotImplementedError
+
     def _sizeof(self, context: Any, path: str) -> int:
         raise ConstructError("the size of this field depends on its value")
 
 
 class Walker(Protocol):
-    """What a composite field needs of the walk over a body (protocol/catalog.py)."""
+    """What a composite field needs of the walk over a body (protocol/walk.py)."""
 
+    at: int  # the place in the body
     stopped: bool
     present: bool  # values are wanted JSON-ready
     dialect: str | None  # of the terminal, where it is known
@@ -333,11 +442,20 @@ class Walker(Protocol):
 
     def value(self, sub: Construct, context: Any, path: str) -> Any: ...
 
+    def several(self, number: int | None, element: Construct, context: Any, path: str) -> list[Any]: ...
+
     def within(self, size: int, sub: Construct, context: Any, path: str) -> Any: ...
 
     def peek(self, size: int) -> bytes: ...
 
-    def skip(self, size: int, path: str, shown: Any, meaning: str) -> None: ...
+    def skip(self, size: int, path: str, shown: Any, about: str, names: str = "") -> None: ...
+
+    def stop(self, offset: int, path: str, detail: str) -> None: ...
+
+
+def _described(count: Construct, docs: str) -> Construct:
+    """`count` with `docs`, unless its table says more of it."""
+    return count if count.docs else count * docs
 
 
 class Sized(Composite):
@@ -345,7 +463,7 @@ class Sized(Composite):
 
     def __init__(self, count: Construct, subcon: Construct) -> None:
         super().__init__()
-        self.count = count
+        self.count = _described(count, "长度: bytes that follow [byte]")
         self.subcon = subcon
 
     def walk(self, walker: Walker, context: Any, path: str) -> Any:
@@ -365,10 +483,45 @@ class Sized(Composite):
         stream.write(raw)
         return obj
 
+    def shape(self, shape: Callable[[Construct], dict[str, Any]]) -> dict[str, Any]:
+        inner = shape(self.subcon)
+        return inner | {
+            "x-wire": f"{shape(self.count)['x-wire']} n, {inner.get('x-wire') or 'fields'} in n bytes"
+        }
+
+    def sample(self, example: Callable[[Construct], Any]) -> Any:
+        return example(self.subcon)
+
 
 def TextCounted(count: Construct = U8) -> Sized:  # noqa: N802
     """Text after its length in bytes."""
     return Sized(count, TextRest)
+
+
+def one_of(told: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Schemas of which one holds, each with when it does (`x-when`); those that are alike once."""
+    found: list[tuple[dict[str, Any], list[str]]] = []
+    for when, shape in told:
+        known = next((whens for other, whens in found if other == shape), None)
+        if known is None:
+            found.append((shape, known := []))
+        known.append(when)
+    return [
+        shape | ({"x-when": ", ".join(filter(None, whens))} if any(whens) else {}) for shape, whens in found
+    ]
+
+
+def nullable(told: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field that may be absent."""
+    if "anyOf" in told:
+        return told | {"anyOf": [*told["anyOf"], {"type": "null"}]}
+    kinds = told["type"]
+    return told | {"type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
+
+
+def _list_shape(element: dict[str, Any], wire: str) -> dict[str, Any]:
+    """A list of `element`, each of which is as `wire` says."""
+    return {"type": "array", "items": element, "x-wire": f"{wire} {element.get('x-wire') or 'fields'}"}
 
 
 class Counted(Composite):
@@ -376,15 +529,12 @@ class Counted(Composite):
 
     def __init__(self, count: Construct, element: Construct) -> None:
         super().__init__()
-        self.count = count
+        self.count = _described(count, "个数: entries that follow")
         self.element = element
 
     def walk(self, walker: Walker, context: Any, path: str) -> Any:
         number = walker.value(self.count, context, f"{path}.count")
-        found: list[Any] = []
-        while not walker.stopped and len(found) < number:
-            found.append(walker.value(self.element, context, f"{path}[{len(found)}]"))
-        return found
+        return [] if walker.stopped else walker.several(number, self.element, context, path)
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         number = self.count._parsereport(stream, context, path)
@@ -392,9 +542,17 @@ class Counted(Composite):
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         self.count._build(len(obj), stream, context, path)
-        for element in obj:
-            self.element._build(element, stream, context, path)
+        for number, element in enumerate(obj):
+            self.element._build(element, stream, context, f"{path}[{number}]")
         return obj
+
+    def shape(self, shape: Callable[[Construct], dict[str, Any]]) -> dict[str, Any]:
+        count = shape(self.count)
+        told = _list_shape(shape(self.element), f"{count['x-wire']} n, n x")
+        return told | {"maxItems": count["maximum"]} if "maximum" in count else told
+
+    def sample(self, example: Callable[[Construct], Any]) -> Any:
+        return [example(self.element)]
 
 
 class Repeated(Composite):
@@ -405,10 +563,7 @@ class Repeated(Composite):
         self.element = element
 
     def walk(self, walker: Walker, context: Any, path: str) -> Any:
-        found: list[Any] = []
-        while not walker.stopped and walker.left:
-            found.append(walker.value(self.element, context, f"{path}[{len(found)}]"))
-        return found
+        return walker.several(None, self.element, context, path)
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         found = []
@@ -417,9 +572,15 @@ class Repeated(Composite):
         return found
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        for element in obj:
-            self.element._build(element, stream, context, path)
+        for number, element in enumerate(obj):
+            self.element._build(element, stream, context, f"{path}[{number}]")
         return obj
+
+    def shape(self, shape: Callable[[Construct], dict[str, Any]]) -> dict[str, Any]:
+        return _list_shape(shape(self.element), "to the end,")
+
+    def sample(self, example: Callable[[Construct], Any]) -> Any:
+        return [example(self.element)]
 
 
 def end_of(stream: Any) -> int:

@@ -42,24 +42,24 @@ PROPERTIES = Bits(
 )
 
 SUBPACKAGE = Struct(
-    "total" / Int16ub * "parts of this message",
-    "index" / Int16ub * "number of this part, from 1",
+    "total" / Int16ub * "消息总包数: parts of this message",
+    "index" / Int16ub * "包序号: number of this part, from 1",
 )
 
 HEADER_2013 = Struct(  # 808-2013 clause 4.4.3 table 2; 808-2011 clause 4.4.3 table 2
-    "message_id" / Int16ub,
-    "properties" / PROPERTIES,
-    "phone" / Bcd(6) * "SIM number of the terminal, leading zeros",
-    "serial" / Int16ub * "counts up from 0 for each message sent",
-    "sub_package" / If(this.properties & SUBPACKAGED, SUBPACKAGE),
+    "message_id" / Int16ub * "消息ID: which message the body is",
+    "properties" / PROPERTIES * "消息体属性: length of the body and what it carries",
+    "phone" / Bcd(6) * "终端手机号: SIM number of the terminal, leading zeros",
+    "serial" / Int16ub * "消息流水号: counts up from 0 for each message sent",
+    "sub_package" / If(this.properties & SUBPACKAGED, SUBPACKAGE) * "消息包封装项: which part it is",
 )
 HEADER_2019 = Struct(  # 808-2019 clause 4.4.3 table 2
-    "message_id" / Int16ub,
-    "properties" / PROPERTIES,
-    "version" / Int8ub * "protocol version, 1 for the edition of 2019",
-    "phone" / Bcd(10) * "SIM number of the terminal, leading zeros",
-    "serial" / Int16ub * "counts up from 0 for each message sent",
-    "sub_package" / If(this.properties & SUBPACKAGED, SUBPACKAGE),
+    "message_id" / Int16ub * "消息ID: which message the body is",
+    "properties" / PROPERTIES * "消息体属性: length of the body and what it carries",
+    "version" / Int8ub * "协议版本号: protocol version, 1 for the edition of 2019",
+    "phone" / Bcd(10) * "终端手机号: SIM number of the terminal, leading zeros",
+    "serial" / Int16ub * "消息流水号: counts up from 0 for each message sent",
+    "sub_package" / If(this.properties & SUBPACKAGED, SUBPACKAGE) * "消息包封装项: which part it is",
 )
 
 # The hot path leaves the phone as bytes: a link turns it into digits once (`Phones`).

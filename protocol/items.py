@@ -94,7 +94,7 @@ def choose(
         if not item.lengths(len(raw)):
             continue
         decoded = decode(item.layout, raw, present=present, explain=explain)
-        if decoded.breaks:
+        if decoded.breaks or decoded.rest:
             continue
         if item.plausible is None or item.plausible(decoded.fields):
             return item, decoded
@@ -204,7 +204,8 @@ class Items(Composite):
             if item is not None:
                 walker.clause = item.clause
                 where = f"{where}.{item.name}"
-            walker.skip(place.value - place.start, where, f"{place.id:#04x}", _meaning(item))
+            why = _why(item, self.table.get(place.id, ()), len(raw), walker.dialect)
+            walker.skip(place.value - place.start, where, f"{place.id:#04x}", _about(item), why)
             layout = item.layout if item is not None else RawRest
             value = walker.within(len(raw), layout, context, where)
             found.append(_entry(f"{place.id:#04x}" if walker.present else place.id, item, value))
@@ -231,6 +232,21 @@ class Items(Composite):
                 raise ValueError(f"item {item_id:#04x} has {len(raw)} bytes, the most is 255")
             stream.write(bytes((item_id, len(raw))) + raw)
         return obj
+
+    def shape(self, shape: Callable[[Construct], dict[str, Any]]) -> dict[str, Any]:
+        names = sorted(self._named)
+        entry = {
+            "id": {"type": ["string", "integer"], "title": "附加信息ID", "description": "0x01 to 0xff"},
+            "name": {"enum": [*names, ""], "title": "名称", "description": "of the reading"},
+            "value": {"type": ["object", "string"], "title": "附加信息", "description": "its fields, or hex"},
+            "dialect": {"type": "string", "title": "方言", "description": "whose reading it is"},
+        }
+        items = {"type": "object", "properties": entry, "required": ["value"], "additionalProperties": False}
+        return {"type": "array", "items": items, "x-wire": "to the end, BYTE id, BYTE n, n bytes"}
+
+    def sample(self, example: Callable[[Construct], Any]) -> Any:
+        first = next(iter(self.table.values()))[0]
+        return [_entry(f"{first.id:#04x}", first, example(first.layout))]
 
     def _encoded(self, entry: Mapping[str, Any]) -> tuple[int, bytes]:
         """Id and value of one entry. Among readings of one name, the first that its fields fit."""
@@ -262,8 +278,23 @@ class Items(Composite):
         return self._named[name]
 
 
-def _meaning(item: Item | None) -> str:
-    return item.title if item is not None else "no layout"
+def _why(item: Item | None, readings: tuple[Item, ...], size: int, dialect: str | None) -> str:
+    """Why an item is read so, where more than one reading has its id."""
+    if len(readings) < 2:
+        return ""
+    fit = sum(reading.lengths(size) for reading in readings)
+    if item is None:
+        return f"none of {fit} readings of {size} bytes makes sense" if fit else f"no reading of {size} bytes"
+    reading = item.dialect or "808"
+    if item.dialect and item.dialect == dialect:
+        return f"{reading}: the terminal's dialect"
+    if fit == 1:
+        return f"{reading}: the one reading of {size} bytes"
+    return f"{reading}: of {fit} readings of {size} bytes the first that makes sense"
+
+
+def _about(item: Item | None) -> str:
+    return f"{item.title}: id and length of the item" if item is not None else "附加信息项: no layout"
 
 
 def _entry(item_id: int | str, item: Item | None, value: Any) -> dict[str, Any]:

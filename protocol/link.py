@@ -15,10 +15,12 @@ import msgspec
 
 from protocol.frame import Fault, Reason, Splitter, escape
 from protocol.header import ENCRYPTION_MASK, Edition, Header, build, parse, phone_bytes, phone_text
-from protocol.subpackage import Budget, Joiner, Sent, cut, read_resend_request, resend_request
+from protocol.subpackage import Budget, Joiner, Missing, Sent, cut, read_resend_request, resend_request
 
 
 class Role(enum.Enum):
+    """Which end of a connection a link is."""
+
     PLATFORM = "platform"
     TERMINAL = "terminal"
 
@@ -265,6 +267,12 @@ class Link:
             self._pending[named] = _Pending(message_id, b"".join(packets), now + wait, wait)
             return named
         return first
+
+    def again(self, first_serial: int, parts: tuple[int, ...]) -> bool:
+        """Queues packets of a message of ours once more; whether it is still kept. 0x0005 needs no call."""
+        packets = self._sent.again(Missing(first_serial, parts)) if self._sent is not None else []
+        self._out.extend(packets)
+        return bool(packets)
 
     def acknowledge(self, message_id: int, serial: int, result: int = Result.OK) -> None:
         """Queues a general acknowledgement (hot: one for every report)."""

@@ -79,14 +79,14 @@ STATUS = Bits(  # 808-2013 table 25; bits 6, 7 and 22 by 808-2019 table 24
 )
 
 LOCATION = Struct(  # 808-2011 table 16, 808-2013 and 808-2019 table 23
-    "alarm" / ALARM * "alarm flags",
-    "status" / STATUS * "state flags; bits 2 and 3 give the sign of the coordinates",
-    "latitude" / U32 * "latitude, unsigned [1e-6 degree]",
-    "longitude" / U32 * "longitude, unsigned [1e-6 degree]",
-    "altitude" / S16 * "height above sea level [m]",
-    "speed" / U16 * "speed by satellite [0.1 km/h]",
-    "heading" / U16 * "clockwise from north [degree]",
-    "time" / BcdTime * "device time, GMT+8",
+    "alarm" / ALARM * "报警标志: alarm flags",
+    "status" / STATUS * "状态: state flags; bits 2 and 3 give the sign of the coordinates",
+    "latitude" / U32 * "纬度: latitude, unsigned [1e-6 degree]",
+    "longitude" / U32 * "经度: longitude, unsigned [1e-6 degree]",
+    "altitude" / S16 * "高程: height above sea level [m]",
+    "speed" / U16 * "速度: speed by satellite [0.1 km/h]",
+    "heading" / U16 * "方向: clockwise from north [degree]",
+    "time" / BcdTime * "时间: device time, GMT+8",
 )
 
 FIXED = fixed(LOCATION)

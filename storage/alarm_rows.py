@@ -6,6 +6,7 @@ The shapes that Postgres and the readers of the stream see; no connection, no tr
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from alarms.model import Alarm, Transition
@@ -53,8 +54,8 @@ def row(alarm: Alarm, terminal_id: int, phone: str) -> dict[str, Any]:
     }
 
 
-def facts(alarm: Alarm, phone: str) -> dict[str, Any]:
-    """What everybody outside is told of an alarm, on every channel."""
+def facts(alarm: Alarm, phone: str, evidence: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What everybody outside is told of an alarm, on every channel; without `evidence` none has come."""
     place = alarm.position
     data: dict[str, Any] = {
         "alarm_id": alarm.id,
@@ -73,7 +74,7 @@ def facts(alarm: Alarm, phone: str) -> dict[str, Any]:
         "code": alarm.code,
         "details": alarm.details,
         "raw": alarm.raw.hex(),
-        "evidence": {"expected": alarm.attachments, "received": 0},
+        "evidence": evidence or {"expected": alarm.attachments, "received": 0, "files": []},
     }
     if alarm.ended_at is not None:
         data["ended_at"] = iso(alarm.ended_at)
@@ -82,7 +83,7 @@ def facts(alarm: Alarm, phone: str) -> dict[str, Any]:
     return data
 
 
-def event(transition: Transition, phone: str) -> NewEvent:
+def event(transition: Transition, phone: str, evidence: Mapping[str, Any] | None = None) -> NewEvent:
     """What the stream says of a transition; its id is the same on every redelivery."""
     alarm = transition.alarm
     return NewEvent(
@@ -92,5 +93,5 @@ def event(transition: Transition, phone: str) -> NewEvent:
         family=alarm.family,
         level=alarm.level,
         id=f"{alarm.id}.{alarm.rev}",
-        data=facts(alarm, phone),
+        data=facts(alarm, phone, evidence),
     )

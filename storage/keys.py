@@ -19,7 +19,7 @@ import msgspec
 
 from storage.database import Connection, Pool, clean, moment, seconds
 
-SCOPES = ("read", "events", "terminals:write", "admin")
+SCOPES = ("read", "events", "commands", "terminals:write", "admin")
 KEY = re.compile(r"jtk_([0-9a-f]{12})_([0-9A-Za-z-]{32,128})")
 SECRET = re.compile(r"[0-9A-Za-z-]{32,128}")
 

@@ -21,8 +21,10 @@ import asyncpg
 import msgspec
 import structlog
 
-from alarms.model import Change, Transition
-from storage import alarm_rows, events
+from alarms.model import Change as AlarmChange
+from alarms.model import Transition
+from storage import alarm_rows, commands, events, evidence
+from storage.commands import Change
 from storage.database import OUTAGES, Connection, to_json
 from storage.events import NewEvent
 from storage.rows import COPY_HEADER, COPY_TRAILER, TIME_QUALITY
@@ -63,6 +65,8 @@ class Entry(msgspec.Struct, gc=False):
     transitions: Sequence[Transition] = ()
     events: Sequence[NewEvent] = ()
     parked: Sequence[Parked] = ()
+    commands: Sequence[Change] = ()  # steps of commands
+    evidence: Sequence[evidence.Step] = ()  # files of alarms
 
 
 class Batch(msgspec.Struct):
@@ -224,6 +228,8 @@ class Writer:
         transitions = [(t, e) for e in entries for t in e.transitions]
         news = [event for entry in entries for event in entry.events]
         parked = [p for entry in entries for p in entry.parked]
+        steps = [change for entry in entries for change in entry.commands]
+        files = [step for entry in entries for step in entry.evidence]
         await connection.execute("BEGIN")
         try:
             if rows:
@@ -232,7 +238,11 @@ class Writer:
             if transitions:
                 applied = await _alarms(connection, transitions)
                 batch.changes = [t for t, _ in applied]
-                news = [alarm_rows.event(t, e.phone) for t, e in applied] + news
+                news = await _told(connection, applied) + news
+            if steps:
+                news += await commands.apply(connection, steps)
+            if files:
+                news += await evidence.apply(connection, files)
             if news:
                 await events.append(connection, news)
                 batch.events = len(news)
@@ -356,17 +366,29 @@ async def _alarms(
 
     Alarms raised here are inserted as first raised, then brought to their last revision of this batch.
     """
-    raised = {t.alarm.id: (t, e) for t, e in reversed(transitions) if t.change is Change.RAISED}
-    latest = {t.alarm.id: (t, e) for t, e in transitions if t.change is not Change.RAISED}
+    raised = {t.alarm.id: (t, e) for t, e in reversed(transitions) if t.change is AlarmChange.RAISED}
+    latest = {t.alarm.id: (t, e) for t, e in transitions if t.change is not AlarmChange.RAISED}
     new = await _apply(connection, _RAISE, raised.values())
     changed = await _apply(connection, _CHANGE, latest.values())
 
     def took(transition: Transition) -> bool:
-        if transition.change is Change.RAISED:
+        if transition.change is AlarmChange.RAISED:
             return transition.alarm.id in new and raised[transition.alarm.id][0] is transition
         return transition.alarm.id in changed
 
     return [(t, e) for t, e in transitions if took(t)]
+
+
+async def _told(connection: Connection, applied: list[tuple[Transition, Entry]]) -> list[NewEvent]:
+    """Transitions as events, with the files that an alarm has by now."""
+    late = [(e.terminal_id, t.alarm) for t, e in applied if t.change is not AlarmChange.RAISED]
+    files = await evidence.of_alarms(connection, late)
+    return [
+        alarm_rows.event(
+            t, e.phone, evidence.told(t.alarm, files[t.alarm.id]) if t.alarm.id in files else None
+        )
+        for t, e in applied
+    ]
 
 
 async def _apply(connection: Connection, statement: str, of: Any) -> set[str]:

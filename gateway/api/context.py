@@ -19,6 +19,7 @@ from storage.database import Pool
 from storage.keys import KeyRing
 
 if TYPE_CHECKING:  # the API needs its shape, not the sessions behind it
+    from gateway.commands import Commands
     from gateway.registry import Connection
 
 
@@ -29,6 +30,7 @@ class Context:
     keys: KeyRing
     stream: Stream
     metrics: Metrics
+    commands: Commands | None = None  # None: this process sends none
     # a terminal's connection in this process, if it has one
     connection: Callable[[str], Connection | None] = lambda phone: None
     # why the gateway is not ready; empty when it is

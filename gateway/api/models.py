@@ -126,9 +126,23 @@ class TerminalFields(Model):
     )
 
 
+class EvidenceFile(Model):
+    n: int
+    name: str = Field(description="as the terminal has it")
+    media_type: str | None = Field(description="told by its content")
+    bytes: int
+    sha256: str | None
+    url: str
+
+
 class Evidence(Model):
     expected: int
     received: int
+    files: list[EvidenceFile] = Field([], description="those that are whole")
+    added: int | None = Field(None, description="in alarm.evidence.added: which file came")
+    missing: int | None = Field(None, description="in alarm.evidence.failed")
+    summary: str | None = Field(None, description="in alarm.evidence.failed: 3 of 5, 2 missing")
+    reason: str | None = Field(None, description="in alarm.evidence.failed")
 
 
 class Alarm(Model):
@@ -157,6 +171,39 @@ class Alarm(Model):
 
 class AlarmPage(Model):
     alarms: list[Alarm]
+    next_cursor: str | None
+
+
+class CommandRequest(Model):
+    message: str = Field(description="id of a downlink message, such as 0x8104", examples=["0x8104"])
+    body: dict[str, Any] = Field({}, description="its fields, by the names that `jtgate decode` shows")
+    timeout: float = Field(10.0, gt=0, le=120, description="seconds from sending to the answer")
+    ttl: float = Field(
+        0.0, ge=0, le=7 * 86400, description="seconds for which it waits for a terminal that is not connected"
+    )
+
+
+class Command(Model):
+    id: str
+    phone: str
+    message: str
+    body: dict[str, Any]
+    state: Literal["queued", "sent", "acknowledged", "answered", "refused", "timed_out", "expired"]
+    result: int | None = Field(description="of the terminal's general acknowledgement")
+    reason: str | None
+    answer_message: str | None
+    answer: Any = Field(None, description="fields of the answer")
+    timeout: float
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    sent_at: AwareDatetime | None
+    acknowledged_at: AwareDatetime | None
+    answered_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+
+class CommandPage(Model):
+    commands: list[Command]
     next_cursor: str | None
 
 

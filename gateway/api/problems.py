@@ -30,13 +30,15 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "The key lacks the scope"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
+    "terminal_offline": (409, "The terminal is not connected"),
     "cursor_expired": (410, "The cursor is too old"),
     "body_too_large": (413, "The body is too large"),
+    "key_reused": (422, "The Idempotency-Key belongs to another command"),
     "invalid_request": (422, "The request is not valid"),
     "internal": (500, "Internal error"),
     "unavailable": (503, "The database can't be reached at present"),
 }
-_BY_STATUS = {status: name for name, (status, _) in PROBLEMS.items()}
+_BY_STATUS = {status: name for name, (status, _) in PROBLEMS.items()}  # the last of a status speaks for it
 
 # Postgres understood us and refused: our mistake, and waiting won't help.
 _OUR_FAULT = (asyncpg.DataError, asyncpg.InterfaceError, asyncpg.SyntaxOrAccessError)

@@ -20,27 +20,33 @@ from protocol.header import Edition
 EMPTY = Struct()
 
 TERMINAL_ACK = Struct(
-    "reply_serial" / U16 * "serial of the message that is answered",
-    "reply_id" / U16 * "id of the message that is answered",
-    "result" / Codes(U8, {0: "ok", 1: "failed", 2: "malformed", 3: "unsupported"}) * "what became of it",
+    "reply_serial" / U16 * "应答流水号: serial of the message that is answered",
+    "reply_id" / U16 * "应答ID: id of the message that is answered",
+    "result"
+    / Codes(U8, {0: "ok", 1: "failed", 2: "malformed", 3: "unsupported"})
+    * "结果: what became of it",
 )
 PLATFORM_ACK = Struct(
-    "reply_serial" / U16 * "serial of the message that is answered",
-    "reply_id" / U16 * "id of the message that is answered",
+    "reply_serial" / U16 * "应答流水号: serial of the message that is answered",
+    "reply_id" / U16 * "应答ID: id of the message that is answered",
     "result"
     / Codes(U8, {0: "ok", 1: "failed", 2: "malformed", 3: "unsupported", 4: "alarm_confirmed"})
-    * "what became of it; 4 since 2013",
+    * "结果: what became of it; 4 since 2013",
 )
 
-SERVER_TIME = Struct("time" / BcdTimeUtc * "time of the platform, UTC")
+SERVER_TIME = Struct("time" / BcdTimeUtc * "服务器时间: time of the platform, UTC")
 
 RESEND_2013 = Struct(
-    "first_serial" / U16 * "serial of the first part of the message",
-    "parts" / Counted(U8, U16) * "numbers of the parts to send again",
+    "first_serial" / U16 * "原始消息流水号: serial of the first part of the message",
+    "parts"
+    / Counted(U8 * "重传包总数: parts to send again", U16)
+    * "重传包ID列表: numbers of the parts to send again",
 )
 RESEND_2019 = Struct(
-    "first_serial" / U16 * "serial of the first part of the message",
-    "parts" / Counted(U16, U16) * "numbers of the parts to send again",
+    "first_serial" / U16 * "原始消息流水号: serial of the first part of the message",
+    "parts"
+    / Counted(U16 * "重传包总数: parts to send again", U16)
+    * "重传包ID列表: numbers of the parts to send again",
 )
 
 # --- registration -------------------------------------------------------------------------------------
@@ -63,13 +69,15 @@ PLATE_COLOURS = {
 
 def _register(maker: int, model: Any, terminal_id: int) -> Struct:
     return Struct(
-        "province" / U16 * "first two digits of the GB/T 2260 code; 0: the platform's default",
-        "city" / U16 * "last four digits of the GB/T 2260 code; 0: the platform's default",
-        "maker" / Text(maker) * "maker of the terminal",
-        "model" / model * "model of the terminal",
-        "terminal_id" / Text(terminal_id) * "number that the maker gave the terminal",
-        "plate_colour" / Codes(U8, PLATE_COLOURS) * "colour of the licence plate; 0: the vehicle has none",
-        "plate" / TextEnd * "licence plate; without one, the vehicle identification number",
+        "province" / U16 * "省域ID: first two digits of the GB/T 2260 code; 0: the platform's default",
+        "city" / U16 * "市县域ID: last four digits of the GB/T 2260 code; 0: the platform's default",
+        "maker" / Text(maker) * "制造商ID: maker of the terminal",
+        "model" / model * "终端型号: model of the terminal",
+        "terminal_id" / Text(terminal_id) * "终端ID: number that the maker gave the terminal",
+        "plate_colour"
+        / Codes(U8, PLATE_COLOURS)
+        * "车牌颜色: colour of the licence plate; 0: the vehicle has none",
+        "plate" / TextEnd * "车辆标识: licence plate; without one, the vehicle identification number",
     )
 
 
@@ -106,11 +114,11 @@ def registration(fields: Mapping[str, Any]) -> int:
     return points - (1 if plate and fields["plate_colour"] == 0 else 0)
 
 
-AUTHENTICATE = Struct("code" / TextEnd * "authentication code")
+AUTHENTICATE = Struct("code" / TextEnd * "鉴权码: authentication code")
 AUTHENTICATE_2019 = Struct(
-    "code" / TextCounted(U8) * "authentication code",
-    "imei" / Text(15) * "IMEI of the terminal",
-    "software_version" / Text(20) * "the maker's own",
+    "code" / TextCounted(U8) * "鉴权码: authentication code",
+    "imei" / Text(15) * "终端IMEI: IMEI of the terminal",
+    "software_version" / Text(20) * "软件版本号: software version, the maker's own",
 )
 
 
@@ -134,7 +142,7 @@ V2011 = catalog(
         "register_answer",
         "终端注册应答",
         Struct(
-            "reply_serial" / U16 * "serial of the registration",
+            "reply_serial" / U16 * "应答流水号: serial of the registration",
             "result"
             / Codes(
                 U8,
@@ -146,8 +154,8 @@ V2011 = catalog(
                     4: "terminal_unknown",
                 },
             )
-            * "whether the terminal is registered",
-            "code" / TextRest * "authentication code, where the result is 0",
+            * "结果: whether the terminal is registered",
+            "code" / TextRest * "鉴权码: authentication code, where the result is 0",
         ),
         "808-2011 8.5 table 7",
         acknowledged=False,

@@ -11,7 +11,7 @@ from construct import Struct
 
 from protocol.fields import U32
 from protocol.items import Item, exactly
-from protocol.messages.safety import ADAS_CODES, DRIVER_CODES, SIGNS, identifier, safety_items
+from protocol.messages.safety import ADAS_CODES, DRIVER_CODES, GUANGDONG_IDENTIFIER, SIGNS, safety_items
 
 GUANGDONG_ADAS_CODES = ADAS_CODES | {  # table 5-15, type
     0x12: "solid_line_change",
@@ -31,7 +31,7 @@ _FAULT_CLAUSE = "T/GDRTA 002 clause 5.4.1 table 5-14"
 
 GUANGDONG_ITEMS = (
     *safety_items(
-        identifier(30, 2),  # T/GDRTA 002 table 5-16
+        GUANGDONG_IDENTIFIER,
         "guangdong",
         clauses=(
             "T/GDRTA 002 clause 5.4.2 table 5-15",
@@ -47,7 +47,7 @@ GUANGDONG_ITEMS = (
         0xF1,
         "guangdong_installation_fault",
         "安装异常信息",
-        Struct("fault" / U32 * "fault of installation, the maker's own code"),
+        Struct("fault" / U32 * "安装异常信息: fault of installation, the maker's own code"),
         _FAULT_CLAUSE,
         exactly(4),
         "guangdong",
@@ -56,7 +56,7 @@ GUANGDONG_ITEMS = (
         0xF2,
         "guangdong_algorithm_fault",
         "算法异常信息",
-        Struct("fault" / U32 * "fault of the algorithm, the maker's own code"),
+        Struct("fault" / U32 * "算法异常信息: fault of the algorithm, the maker's own code"),
         _FAULT_CLAUSE,
         exactly(4),
         "guangdong",

@@ -6,7 +6,7 @@ Tables, and the one list whose bounds devices get wrong (`spans`). The fixed par
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from construct import Construct, Rebuild, Struct, len_, this
@@ -19,13 +19,16 @@ from protocol.items import Items, ItemTable, item_table
 from protocol.location import LOCATION, MAX_COORDINATE, SIZE
 from protocol.messages.guangdong import GUANGDONG_ITEMS
 from protocol.messages.items import ITEMS_808
+from protocol.messages.provinces import PROVINCE_ITEMS, TRACKER_ITEMS
 from protocol.messages.safety import SAFETY_ITEMS
 from protocol.messages.video import VIDEO_ITEMS
 
-ITEMS: ItemTable = item_table(ITEMS_808, VIDEO_ITEMS, SAFETY_ITEMS, GUANGDONG_ITEMS)
+ITEMS: ItemTable = item_table(
+    ITEMS_808, VIDEO_ITEMS, SAFETY_ITEMS, GUANGDONG_ITEMS, PROVINCE_ITEMS, TRACKER_ITEMS
+)
 """Every reading of every additional item: lengths and sense decide between the dialects."""
 
-REPORT = Struct(*LOCATION.subcons, "items" / Items(ITEMS) * "additional items")
+REPORT = Struct(*LOCATION.subcons, "items" / Items(ITEMS) * "位置附加信息项列表: additional items")
 
 
 def plausible(fields: Mapping[str, Any]) -> int:
@@ -120,7 +123,9 @@ class Reports(Composite):
             where = f"{path}[{len(found)}]"
             if start > at:
                 announced = int.from_bytes(data[at:start])
-                walker.skip(start - at, f"{where}.length", announced, "bytes of the report [byte]")
+                walker.skip(
+                    start - at, f"{where}.length", announced, "位置汇报数据体长度: bytes of the report [byte]"
+                )
             found.append(walker.within(stop - start, self.element, context, where))
             at = stop
         return found
@@ -137,15 +142,21 @@ class Reports(Composite):
             self._sized._build(element, stream, context, path)
         return obj
 
+    def shape(self, shape: Callable[[Construct], dict[str, Any]]) -> dict[str, Any]:
+        return {"type": "array", "items": shape(self.element), "x-wire": "to the end, WORD n, n bytes"}
+
+    def sample(self, example: Callable[[Construct], Any]) -> Any:
+        return [example(self.element)]
+
 
 _BATCH_HEAD = Struct(
-    "count" / U16 * "reports in this message",
-    "type" / Codes(U8, {0: "live", 1: "backfill"}) * "live, or kept while there was no network",
+    "count" / U16 * "数据项个数: reports in this message",
+    "type" / Codes(U8, {0: "live", 1: "backfill"}) * "位置数据类型: live, or kept while there was no network",
 )
 BATCH = Struct(
-    "count" / Rebuild(_BATCH_HEAD.count, len_(this.reports)) * "reports in this message",
+    "count" / Rebuild(_BATCH_HEAD.count, len_(this.reports)) * "数据项个数: reports in this message",
     "type" / _BATCH_HEAD.type,
-    "reports" / Reports(REPORT) * "location reports",
+    "reports" / Reports(REPORT) * "位置汇报数据项: location reports",
 )
 _batch_head = fixed(_BATCH_HEAD)
 
@@ -167,7 +178,7 @@ def batch_bodies(body: bytes) -> tuple[int, list[bytes], bytes]:
 QUERY = Struct()
 
 ANSWER_2011 = REPORT
-ANSWER = Struct("reply_serial" / U16 * "serial of the query", *REPORT.subcons)
+ANSWER = Struct("reply_serial" / U16 * "应答流水号: serial of the query", *REPORT.subcons)
 
 V2011 = catalog(
     Row(0x0200, "location", "位置信息汇报", REPORT, "808-2011 8.12 table 16", sense=plausible),

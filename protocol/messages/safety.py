@@ -8,10 +8,11 @@ dialects apart; ids 0x64 to 0x67 of other lengths are other makers' items and st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
-from construct import Construct, Struct
+from construct import Construct, ConstructError, Struct
 
 from protocol.fields import U8, U16, U32, BcdTime, Bits, Codes, Raw, Repeated, Text, bit
 from protocol.items import Item, ItemValue, exactly, steps
@@ -67,14 +68,47 @@ VEHICLE_STATUS = Bits(  # table 5-9; T/GDRTA 002 table 6-9
 )
 
 
+class AsSent(Struct):
+    """An alarm identifier. Encoding takes its bytes (or their hex) as well as its fields: a command must
+    repeat it as it came, and fields give the padding up."""
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if not isinstance(obj, bytes | str):
+            return super()._build(obj, stream, context, path)
+        raw, size = bytes.fromhex(obj) if isinstance(obj, str) else obj, self.sizeof()
+        if len(raw) != size:
+            raise ConstructError(f"{len(raw)} bytes, the identifier has {size}", path=path)
+        stream.write(raw)
+        return obj
+
+
 def identifier(terminal_id: int, reserved: int) -> Struct:
     """The layout of an alarm identifier whose terminal id and reserve take so many bytes."""
-    return Struct(
-        "terminal_id" / Text(terminal_id) * "capital letters and digits",
-        "time" / BcdTime * "time of the alarm, GMT+8",
-        "serial" / U8 * "number among the alarms of the same time, from 0",
-        "attachments" / U8 * "evidence files that belong to the alarm",
-        "reserved" / Raw(reserved),
+    return AsSent(
+        "terminal_id" / Text(terminal_id) * "终端ID: capital letters and digits",
+        "time" / BcdTime * "时间: time of the alarm, GMT+8",
+        "serial" / U8 * "序号: number among the alarms of the same time, from 0",
+        "attachments" / U8 * "附件数量: evidence files that belong to the alarm",
+        "reserved" / Raw(reserved) * "预留: not used",
+    )
+
+
+BEGIN = (  # how every item begins
+    "alarm_id" / U32 * "报警ID: counts the terminal's alarms from 0, whatever their type",
+    "flag" / Codes(U8, FLAGS) * "标志状态: start or end; none for an alarm without duration",
+)
+
+
+def place(alarm_identifier: Struct) -> tuple[Construct, ...]:
+    """Where a vehicle was at an alarm, and the identifier of the alarm: the end of every item."""
+    return (
+        "speed" / U8 * "车速: vehicle speed, 0 to 250 [km/h]",
+        "altitude" / U16 * "高程: height above sea level [m]",
+        "latitude" / U32 * "纬度: latitude, unsigned [1e-6 degree]",
+        "longitude" / U32 * "经度: longitude, unsigned [1e-6 degree]",
+        "time" / BcdTime * "日期时间: time of the alarm, GMT+8",
+        "vehicle_status" / VEHICLE_STATUS * "车辆状态: state of the vehicle",
+        "identifier" / alarm_identifier * "报警标识号: what evidence is asked for by",
     )
 
 
@@ -82,46 +116,36 @@ def safety_items(
     alarm_identifier: Struct,
     dialect: str,
     *,
-    clauses: tuple[str, str, str, str],
+    clauses: Sequence[str],
     adas: Mapping[int, str] = ADAS_CODES,
     driver: Mapping[int, str] = DRIVER_CODES,
     signs: Mapping[int, str] = SIGNS,
 ) -> tuple[Item, ...]:
     """The items 0x64, 0x65, 0x66 and 0x67 of a dialect, whose `clauses` stand in that order."""
-    begin = (
-        "alarm_id" / U32 * "counts the terminal's alarms from 0, whatever their type",
-        "flag" / Codes(U8, FLAGS) * "start or end; none for an alarm without duration",
-    )
-    place = (
-        "speed" / U8 * "vehicle speed, 0 to 250 [km/h]",
-        "altitude" / U16 * "height above sea level [m]",
-        "latitude" / U32 * "latitude, unsigned [1e-6 degree]",
-        "longitude" / U32 * "longitude, unsigned [1e-6 degree]",
-        "time" / BcdTime * "time of the alarm, GMT+8",
-        "vehicle_status" / VEHICLE_STATUS,
-        "identifier" / alarm_identifier,
-    )
+    where = place(alarm_identifier)
     adas_alarm = Struct(
-        *begin,
-        "type" / Codes(U8, adas) * "type of alarm or event",
-        "level" / U8 * "1 or 2, 2 is graver",
-        "front_speed" / U8 * "speed of the vehicle ahead, types 1 and 2 only [km/h]",
-        "front_distance" / U8 * "distance ahead in time, types 1, 2 and 4 only [100 ms]",
-        "deviation" / Codes(U8, {1: "left", 2: "right"}) * "type 2 only",
-        "sign" / Codes(U8, signs) * "kind of road sign, types 6 and 0x10 only",
-        "sign_value" / U8 * "figure on the road sign",
-        *place,
+        *BEGIN,
+        "type" / Codes(U8, adas) * "报警/事件类型: type of alarm or event",
+        "level" / U8 * "报警级别: 1 or 2, 2 is graver",
+        "front_speed" / U8 * "前车车速: speed of the vehicle ahead, types 1 and 2 only [km/h]",
+        "front_distance" / U8 * "前车/行人距离: distance ahead in time, types 1, 2 and 4 only [100 ms]",
+        "deviation" / Codes(U8, {1: "left", 2: "right"}) * "偏离类型: side of a departure, type 2 only",
+        "sign" / Codes(U8, signs) * "道路标志识别类型: kind of road sign, types 6 and 0x10 only",
+        "sign_value" / U8 * "道路标志识别数据: figure on the road sign",
+        *where,
     )
     driver_alarm = Struct(
-        *begin,
-        "type" / Codes(U8, driver) * "type of alarm or event",
-        "level" / U8 * "1 or 2, 2 is graver",
-        "fatigue" / U8 * "degree of fatigue, 1 to 10, type 1 only",
-        "reserved" / Raw(4),
-        *place,
+        *BEGIN,
+        "type" / Codes(U8, driver) * "报警/事件类型: type of alarm or event",
+        "level" / U8 * "报警级别: 1 or 2, 2 is graver",
+        "fatigue" / U8 * "疲劳程度: degree of fatigue, 1 to 10, type 1 only",
+        "reserved" / Raw(4) * "预留: not used",
+        *where,
     )
-    tyre_head = Struct(*begin, *place, "count" / U8 * "number of tyres that follow")
-    blind_spot_alarm = Struct(*begin, "type" / Codes(U8, BLIND_SPOT_CODES) * "type of alarm", *place)
+    tyre_head = Struct(*BEGIN, *where, "count" / U8 * "报警/事件列表总数: number of tyres that follow")
+    blind_spot_alarm = Struct(
+        *BEGIN, "type" / Codes(U8, BLIND_SPOT_CODES) * "报警/事件类型: type of alarm", *where
+    )
 
     def one(item_id: int, name: str, title: str, layout: Struct) -> Item:
         clause = clauses[item_id - 0x64]
@@ -130,13 +154,15 @@ def safety_items(
 
     def tyres(name: str, position: Construct) -> Item:
         tyre = Struct(
-            "position" / position * "number of the tyre from 0, front left first, in a Z",
-            "type" / Bits(U16, *TYRE_BITS) * "alarms of this tyre",
-            "pressure" / U16 * "[kPa]",
-            "temperature" / U16 * "[degree C]",
-            "battery" / U16 * "[%]",
+            "position" / position * "胎压报警位置: number of the tyre from 0, front left first, in a Z",
+            "type" / Bits(U16, *TYRE_BITS) * "报警/事件类型: alarms of this tyre",
+            "pressure" / U16 * "胎压: pressure [kPa]",
+            "temperature" / U16 * "胎温: temperature [°C]",
+            "battery" / U16 * "电池电量: charge of the sensor's battery [%]",
         )
-        layout = Struct(*tyre_head.subcons, "tyres" / Repeated(tyre))
+        layout = Struct(
+            *tyre_head.subcons, "tyres" / Repeated(tyre) * "报警/事件信息列表: tyres with an alarm"
+        )
         lengths = steps(tyre_head.sizeof(), tyre.sizeof())
         return Item(
             0x66,
@@ -160,8 +186,11 @@ def safety_items(
     )
 
 
+SU_IDENTIFIER = identifier(7, 1)  # T/JSATL 12 table 4-16
+GUANGDONG_IDENTIFIER = identifier(30, 2)  # T/GDRTA 002 table 5-16
+
 SAFETY_ITEMS = safety_items(
-    identifier(7, 1),  # T/JSATL 12 table 4-16
+    SU_IDENTIFIER,
     "su",
     clauses=(
         "T/JSATL 12 clause 4.4.1 table 4-15",

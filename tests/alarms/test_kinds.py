@@ -21,6 +21,16 @@ CODES = {  # source: codes that its table names
     "guangdong:0x65": [1, 2, 3, 4, 5, 6, 8, 0xA, 0xB, 0xC, 0xD, 0x10, 0x11],
     "guangdong:0x66": [0, 1, 2, 3, 4, 5, 6, 7],
     "guangdong:0x67": [1, 2, 3],
+    **{
+        f"{province}:{item}": codes
+        for province in ("sichuan", "heilongjiang", "hunan", "chongqing")
+        for item, codes in {
+            "0x64": [1, 2, 3, 4, 5, 6, 7, 0x10, 0x11, *([0x12] if province == "hunan" else [])],
+            "0x65": [1, 2, 3, 4, 5, *([9] if province == "hunan" else []), 0x10, 0x11],
+            "0x66": [0, 1, 2, 3, 4, 5, 6, 7],
+            "0x67": [1, 2, 3],
+        }.items()
+    },
     "guangdong:0xf1": [0],
     "guangdong:0xf2": [0],
     "808:alarm": list(range(32)),

@@ -172,6 +172,27 @@ def test_a_dialect_that_is_missing_shows() -> None:
     assert told(report(0, (0x66, item("su_tyres", tyres=[TYRE])[1] + b"\0\0")))[0].kind == "undecoded"
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "kind", "family"),
+    [
+        ("heilongjiang_adas", {"type": 1}, "forward_collision", "adas"),
+        ("heilongjiang_driver", {"type": 2}, "phone_use", "driver"),
+        (
+            "sichuan_harsh_driving",
+            {"type": 3, "duration": 1, "threshold": 2, "threshold2": 3},
+            "custom",
+            "driver",
+        ),
+    ],
+)
+def test_items_of_provinces(name: str, fields: dict[str, Any], kind: str, family: str) -> None:
+    row = BY_NAME[name]
+    signal = only(report(0, item(name, **fields, flag=1)))
+    assert (signal.kind, signal.family, signal.code) == (kind, family, fields["type"])
+    assert signal.source == f"{row.dialect}:{row.id:#04x}"
+    assert (signal.phase, signal.attachments, signal.occurred_at) == (Phase.START, 2, T)
+
+
 @pytest.mark.skipif(not VECTORS.exists(), reason="the shared vectors are not there")
 def test_frames_of_real_devices() -> None:
     wanted = {

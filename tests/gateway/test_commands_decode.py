@@ -23,14 +23,31 @@ def test_a_table_for_people() -> None:
     head, columns, *rows = result.output.splitlines()
     assert head == "0x8001 platform_ack 平台通用应答 2013 13800138000 808-2013 8.2 table 5"
     assert columns.split("\t") == list(commands_decode.COLUMNS)
-    assert rows[4].split("\t")[:4] == ["12", "7e7d", "reply_serial", "32381"]
-    assert rows[5].split("\t")[:4] == ["14", "0200", "reply_id", "0x0200 (location 位置信息汇报)"]
-    assert rows[6].split("\t")[3] == "0 (ok)"
+    assert rows[4].split("\t")[:5] == ["12", "7e7d", "reply_serial", "应答流水号", "32381"]
+    assert rows[5].split("\t")[2:5] == ["reply_id", "应答ID", "0x0200 (location 位置信息汇报)"]
+    assert rows[6].split("\t")[4] == "0 (ok)"
+    assert all(row.split("\t")[3] for row in rows)
 
 
 def test_json_for_programs() -> None:
     result = run(app, [ACK, "--json"])
-    assert json.loads(result.output) == codec.decode(ACK)
+    told = json.loads(result.output)
+    fields = told.pop("fields")
+    assert told == codec.decode(ACK)
+    assert "".join(field["bytes"] for field in fields) == "800100050138001380000009" + "7e7d" + "02000026"
+    assert fields[6] == {
+        "offset": 16,
+        "bytes": "00",
+        "field": "result",
+        "title": "结果",
+        "value": 0,
+        "names": "ok",
+        "unit": "",
+        "meaning": "what became of it; 4 since 2013",
+        "clause": "808-2013 8.2 table 5",
+    }
+    (line,) = run(app, ["-", "--json"], input=ACK).output.splitlines()
+    assert json.loads(line) == told | {"fields": fields}
 
 
 def test_a_frame_a_line_from_stdin() -> None:

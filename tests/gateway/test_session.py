@@ -7,6 +7,7 @@ import pytest
 from alarms.lifecycle import Watch
 from gateway.handlers import HANDLERS, encrypted, unknown
 from gateway.metrics import Counters
+from gateway.rsa import Plain
 from gateway.session import MAX_WAITING, Receipt, Rules, Services, Session, State
 from protocol.header import Edition
 from protocol.link import Link, Message, Role
@@ -79,6 +80,7 @@ class Talk:
             handlers=HANDLERS,
             unknown=unknown,
             encrypted=encrypted,
+            secrecy=Plain(),
             monotonic=lambda: self.clock,
             wall=lambda: self.clock + 1.79e9,
         )

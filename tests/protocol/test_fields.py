@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from construct import Struct
+from construct import Struct, this
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,8 +26,11 @@ from protocol.fields import (
     TextCounted,
     TextEnd,
     TextRest,
+    TextUpTo,
+    When,
     bit,
     decode_time,
+    doc,
     encode_time,
     present_time,
     span,
@@ -170,3 +173,61 @@ def test_a_size_that_lies() -> None:
 def test_text_to_the_end() -> None:
     assert decode(Struct("text" / TextRest), "京A".encode("gbk")).fields == {"text": "京A"}
     assert decode(Struct("text" / TextRest), b"").fields == {"text": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("纬度: latitude, unsigned [1e-6 degree]", ("纬度", "latitude, unsigned", "1e-6 degree")),
+        ("结果: 0: ok [of it] and more", ("结果", "0: ok [of it] and more", "")),
+        ("only a meaning [m]", ("", "only a meaning", "m")),
+        ("", ("", "", "")),
+    ],
+)
+def test_what_is_written_behind_a_field(text: str, parts: tuple[str, str, str]) -> None:
+    assert doc(text) == parts
+
+
+# --- fields that are not always there ---
+
+TIMED = Bits(U8, bit(0, "timed"))
+OPTIONAL = Struct("flags" / TIMED, "time" / When(this.flags & 1, U16, "flags has timed"), "end" / U8)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [("01 0102 03", {"flags": 1, "time": 258, "end": 3}), ("02 03", {"flags": 2, "time": None, "end": 3})],
+)
+def test_a_field_that_others_announce(raw: str, value: dict[str, object]) -> None:
+    body = bytes.fromhex(raw)
+    assert decode(OPTIONAL, body).fields == value == {key: OPTIONAL.parse(body)[key] for key in value}
+    assert encode(OPTIONAL, value) == body
+    assert encode(OPTIONAL, {key: known for key, known in value.items() if known is not None}) == body
+
+
+def test_a_field_that_others_announce_by_name() -> None:
+    assert encode(OPTIONAL, {"flags": ["timed"], "time": 1, "end": 2}) == b"\1\0\1\2"
+
+
+def test_a_field_that_contradicts_those_before_it() -> None:
+    with pytest.raises(EncodeError, match="time: is missing, it belongs here where flags has timed"):
+        encode(OPTIONAL, {"flags": 1, "end": 2})
+    with pytest.raises(EncodeError, match="time: is given, it belongs here only where flags has timed"):
+        encode(OPTIONAL, {"flags": 0, "time": 1, "end": 2})
+
+
+def test_text_of_a_limited_length() -> None:
+    layout = Struct("text" / TextUpTo(4))
+    assert decode(layout, b"abcdef").fields == {"text": "abcdef"}
+    assert encode(layout, {"text": "\u4e2d\u6587"}) == b"\xd6\xd0\xce\xc4"
+    with pytest.raises(EncodeError, match="text: the text takes 5 bytes, at most 4 are allowed"):
+        encode(layout, {"text": "abcde"})
+    assert decode(Struct("text" / TextUpTo(4, padded=True)), b"ab\0 ").fields == {"text": "ab"}
+
+
+def test_where_in_a_list_a_value_does_not_fit() -> None:
+    layout = Struct("list" / Counted(U8, Struct("n" / U8 * "\u6570: number")) * "\u8868: numbers")
+    with pytest.raises(EncodeError, match=r"^body: list\[1\]\.n: 256 is no integer from 0 to 255$"):
+        encode(layout, {"list": [{"n": 1}, {"n": 256}]})
+    with pytest.raises(EncodeError, match=r"^body: flags: no flag 'late'; there are timed$"):
+        encode(OPTIONAL, {"flags": ["late"], "end": 2})

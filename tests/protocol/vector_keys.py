@@ -18,6 +18,7 @@ from protocol.location import SIZE
 from protocol.messages import ITEMS
 from protocol.messages.location import batch_bodies
 from protocol.messages.safety import identifier_of
+from tests.protocol import vector_control, vector_paths
 
 
 class Seen(NamedTuple):
@@ -95,19 +96,42 @@ SPELT = {
     "circular_region": 1,
     "direction_out": 1,
     "overlength": 1,
+    "AppendArea": 1,
     "JT808Protocol2011": 2011,
     "JT808Protocol2013": 2013,
     "Jt808ProtocolVersion.VERSION_2019": 2019,
+    "ImageType": 0,
+    "JPEGFormat": 0,
+    "PlaformCommand": 0,
+    "LocalStorage": 1,
+    "RealTimeUpload": 0,
+    "ImmediateCameraCaptureCommandResponse::Succeeded": 0,
+    "ImmediateCameraCaptureCommand::Resolution1024x768": 4,
+    "AudioRecordingStartCommand::StartCommand": 1,
+    "AudioRecordingStartCommand::AudioSamplingRate8K": 0,
+    "ic_card_into": 1,
+    "ic_card_reading_succeeded": 0,
+    **vector_control.SPELT,
 }
 """Names that sources have for numbers."""
+
+
+DAY = re.compile(r"20\d\d-\d\d-\d\d(T|$)")
+CLOCK = re.compile(r"\d\d:\d\d:\d\d\.\d{3}")
 
 
 def same(expected: Any, ours: Any) -> bool:
     """Whether two notations mean one value."""
     if isinstance(expected, str) and not isinstance(ours, str):
         expected = SPELT.get(expected, expected)
-    if isinstance(expected, str) and isinstance(ours, str) and re.match(r"20\d\d-\d\d-\d\dT", ours):
-        return re.sub(r"\D", "", expected)[-12:] == re.sub(r"\D", "", ours[:19])[-12:]  # no zone there
+    if isinstance(expected, str) and isinstance(ours, str) and DAY.match(ours):
+        expected, ours = re.sub(r"\D", "", expected), re.sub(r"\D", "", ours[:19])  # no zone there
+        return ours[:8] == expected if len(expected) == 8 else ours[-12:] == expected[-12:]
+    if isinstance(expected, str) and isinstance(ours, str) and CLOCK.fullmatch(ours):
+        expected, ours = re.sub(r"\D", "", expected), re.sub(r"\D", "", ours)
+        return len(expected) >= 6 and ours.startswith(expected)  # some leave the milliseconds off
+    if isinstance(expected, list) and isinstance(ours, str):
+        return expected == list(bytes.fromhex(ours))
     if isinstance(expected, float):
         return abs(expected - ours) < 1e-6
     return bool(expected == ours)
@@ -172,6 +196,60 @@ def identifier(seen: Seen, found: re.Match[str]) -> bytes:
     return identifier_of(read_item(ITEMS, item_id, seen.item_bytes(item_id)))
 
 
+SIGN = r"(?:alarm_identification|alarm_identifier|p9208_alarm_sign)\."
+
+
+def sign_reserve(seen: Seen) -> bytes:
+    return bytes.fromhex(seen.body["identifier"]["reserved"])
+
+
+def block(seen: Seen, number: int) -> str:
+    """The value of a block of item 0xEB."""
+    return str(next(b["value"] for b in seen.item(0xEB)["blocks"] if b["id"] == number))
+
+
+ABSENT = object()
+"""For what sources make of items that nobody reads here."""
+
+
+def told_by(*ways: Callable[[Seen], Any]) -> Getter:
+    """What the first of these items says that the report has; other makers' have it in items raw with us."""
+
+    def get(seen: Seen, _: Any) -> Any:
+        for way in ways:
+            try:
+                return way(seen)
+            except (KeyError, TypeError, StopIteration):
+                continue
+        return ABSENT
+
+    return get
+
+
+def text_of(*path: str) -> Getter:
+    """Bytes that the source reads as text."""
+
+    def get(seen: Seen, _: re.Match[str]) -> str:
+        value: Any = seen.body
+        for step in path:
+            value = value[step]
+        return bytes.fromhex(value).decode("gbk")
+
+    return get
+
+
+RECORDER_SIGNALS = ("d0", "d1", "d2", "near_light", "far_light", "right_turn", "left_turn", "brake")
+
+
+def recorder_signal(number: int) -> Getter:
+    return lambda seen, _: seen.body["packet"]["block"]["names"][number]
+
+
+def parts_of(seen: Seen) -> list[int]:
+    found: list[int] = seen.body["parts"] or []
+    return found
+
+
 SIGNALS = {
     "近光灯信号": 0,
     "远光灯信号": 1,
@@ -229,6 +307,23 @@ KEYS: dict[str, Getter] = {
     "package_count|package_id_list_count|again_package_count": lambda seen, _: len(seen.body["parts"]),
     "package_id_list|again_package_list": field("parts"),
     "id": field("parts", "reply_id", "terminal_id"),
+    # parts of long messages
+    r"message_body_property\.is_package": lambda seen, _: seen.head.total > 0,
+    "subpackage_no": lambda seen, _: seen.head.index,
+    "subpackage_total": lambda seen, _: seen.head.total,
+    # recorder, waybill, passthrough, multimedia: what is no path (`vector_paths`)
+    **{
+        rf"jt808_car_dvr_up_package\.{name}": recorder_signal(number)
+        for number, name in enumerate(RECORDER_SIGNALS)
+    },
+    r"jt808_car_dvr_up_package\.error_flag": lambda seen, _: seen.body["packet"]["command"] == 0xFA,
+    "text_result": text_of("waybill"),
+    "length": lambda seen, _: len(bytes.fromhex(seen.body["waybill"])),
+    r"jt808_0x0900_body_base\.passthrough_content": text_of("content"),
+    "retransmit_package_ids": lambda seen, _: (
+        None if seen.body["parts"] is None else [byte for part in parts_of(seen) for byte in part.to_bytes(2)]
+    ),
+    "retransmit_package_count": lambda seen, _: len(parts_of(seen)),
     # registration, authentication, time
     "area_id|province_id|province": field("province"),
     "city_or_county_id|city_id|city": field("city"),
@@ -343,19 +438,76 @@ KEYS: dict[str, Getter] = {
     TYRE + "tire_pressure": tyre("pressure"),
     TYRE + "tire_temperature": tyre("temperature"),
     TYRE + "battery_level": tyre("battery"),
+    # evidence
+    SIGN + "retain1?": lambda seen, _: sign_reserve(seen)[0],
+    SIGN + "retain2": lambda seen, _: sign_reserve(seen)[1],
+    SIGN + "alarm_reserve": lambda seen, _: list(sign_reserve(seen)),
+    f"(?:{SIGN})?reserved": lambda seen, _: int.from_bytes(sign_reserve(seen)),
+    SIGN + "terminal_id_hex": lambda seen, _: seen.opened.body[7:14].hex(),
+    "reserves": lambda seen, _: list(bytes.fromhex(seen.body["reserved"])),
+    "warn_bit1": lambda seen, _: seen.body["alarm"] & 0xFFFFFFFF,
+    "warn_bit2": lambda seen, _: seen.body["alarm"] >> 32,
+    "items": lambda seen, _: [number for piece in seen.body["missing"] for number in piece.values()],
+    r"(?:files\[(?P<n>\d+)\]\.)?file_name_hex": lambda seen, found: (
+        (seen.body["files"][int(found["n"])] if found["n"] else seen.body)["name"].encode("gbk").hex()
+    ),
+    r"0x0(?P<n>[01])\.file_(?P<what>name|size)": lambda seen, found: seen.body["files"][int(found["n"])][
+        found["what"]
+    ],
+    r"0x0(?P<n>[01])\.file_name_length": lambda seen, found: len(seen.body["files"][int(found["n"])]["name"]),
+    # trackers
+    r"0x07\.bei_dou_count": lambda seen, _: len(seen.item(0x07)["beidou"]),
+    r"0x07\.(?P<system>gps|glonass)_count": lambda seen, found: len(seen.item(0x07)[found["system"]]),
+    r"0x07\.(?P<system>bei_dou|gps|glonass|galileo)\[(?P<n>\d+)\]\.(?P<what>no|elevation|azimuth_angle)": (
+        lambda seen, found: seen.item(0x07)[found["system"].replace("_", "")][int(found["n"])][
+            {"no": "number", "elevation": "elevation", "azimuth_angle": "azimuth"}[found["what"]]
+        ]
+    ),
+    r"0x58\.humiditys": of_item(0x58, "humidities"),
+    r"0x61\.volage": of_item(0x61, "voltage"),
+    r"0xe2\.version": of_item(0xE2, "version"),
+    r"0xf1\.iccid": of_item(0xF1, "iccid"),
+    r"0xf6\.imei": of_item(0xF6, "imei"),
+    r"0xfa\.alarm": of_item(0xFA, "alarm"),
+    r"0xfb\.power_percent": of_item(0xFB, "battery"),
+    r"0xfb\.power": of_item(0xFB, "voltage"),
+    r"0xfb\.status": of_item(0xFB, "state"),
+    "battery_level_percent": told_by(
+        lambda seen: seen.item(0xE1)["battery"],
+        lambda seen: seen.item(0xE4)["battery"],
+        lambda seen: int(block(seen, 0xA8), 16),
+        lambda seen: int(block(seen, 0xE1), 16),
+    ),
+    "external_power_volts": told_by(
+        lambda seen: int(block(seen, 0x2D), 16) / 1000,
+        lambda seen: seen.item(0xE1)["voltage"] / 10,
+        lambda seen: seen.item(0x82)["voltage"] / 10,
+    ),
+    "temperature_1_celsius": told_by(lambda seen: seen.item(0x51)["temperatures"][0] / 10),
+    "iccid": told_by(
+        lambda seen: block(seen, 0xB2).rstrip("f"),
+        lambda seen: seen.item(0xF8)["iccid"],
+    ),
 }
 
 NOT_OURS: dict[str, str] = {
+    **vector_control.NOT_OURS,
     "platform_reply_hex": "what the source's server answers: not a field of this frame",
     "bodies": "the source has an object for an empty body",
     "kind|yields_position|yields_attributes": "the source's class for it",
     "timezone|time_utc_as_asserted": "the source reads times in a zone that it is told",
+    "base_handle": "the source's class",
     "longitude_deg_asserted": "the source divides by ten million",
-    r"0x(?:07|58|61|e2|f1|f6|fa|fb)\.(?!attach_info_).*": "a maker's own item, raw with us",
     r"custom_location_attach_data\d": "a maker's own item, raw with us",
     "(?:basic|unknown)_location_attach_data_count": "how many items the source has classes for",
-    "battery_level_percent|battery_volts|external_power_volts|temperature_1_celsius|iccid|driver_unique_id"
+    "battery_volts|driver_unique_id|fuel_used_liters|tag1_mac|device_temp_celsius"
     "|lock[12]_battery|lock[12]_locked|driver|fuel1|charging|steps|phone_imei": "of a maker's own items",
+    "fuel_used_liters|tag1_mac|device_temp_celsius": "of a maker's own passthrough",
+    r"(?:.+\.)?location\.(?:msg_id_u16|body_attr_u16|protocol_version|serial|checksum_verified)": (
+        "the source keeps a report as a message, with a header that it makes up"
+    ),
+    "(?:alarm|status)_sign_details": "flags by the source's names",
+    r"result\[\d+\]\.location": "the name of a variable of the source",
     "motion|traccar_alarm": "made by the source from several fields",
 }
 
@@ -363,8 +515,18 @@ COMPILED = [(re.compile(pattern), get) for pattern, get in KEYS.items()]
 COMPILED_NOT = [re.compile(pattern) for pattern in NOT_OURS]
 
 
-def lookup(key: str) -> tuple[Getter, re.Match[str]] | None:
+REPORT_WITHIN = {0x0500: re.compile(r"(?:location|jt808_0x0200)\.(?!basic)")}
+"""Messages with a report in them, and what sources put before its keys."""
+
+
+def lookup(key: str, message_id: int) -> tuple[Getter, Any] | None:
     """Where we have what a source calls `key`; None where it is not ours; KeyError where nobody knows."""
+    if message_id in REPORT_WITHIN:
+        key = REPORT_WITHIN[message_id].sub("", key, count=1)
+    if place := vector_paths.find(message_id, key):
+        return lambda seen, _: vector_paths.value_at(seen.body, *place), None
+    if told := vector_control.find(message_id, key):
+        return told
     for pattern, get in COMPILED:
         if found := pattern.fullmatch(key):
             return get, found

@@ -65,7 +65,7 @@ async def test_a_secret_of_ones_own(connection):
 
 @pytest.mark.parametrize("scopes", [[], ["write"], ["read", "root"]])
 async def test_unknown_scopes(connection, scopes):
-    with pytest.raises(ValueError, match="scopes read, events, terminals:write, admin"):
+    with pytest.raises(ValueError, match="scopes read, events, commands, terminals:write, admin"):
         await create(connection, "a", scopes)
 
 

@@ -98,7 +98,7 @@ async def test_an_alarm_is_told_in_the_words_of_its_event(api):
     assert document == envelope["data"]
     assert document["duration_s"] == 60
     assert document["position"]["wgs84"] == [114.057865, 22.543096]
-    assert document["evidence"] == {"expected": 2, "received": 0}
+    assert document["evidence"] == {"expected": 2, "received": 0, "files": []}
 
 
 async def test_an_unknown_alarm(api):
