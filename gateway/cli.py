@@ -21,6 +21,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from gateway.failure import Failure
+
 if TYPE_CHECKING:
     from gateway.config import Settings
     from storage.database import Connection
@@ -36,10 +38,6 @@ ELSEWHERE = {
     "simulate": ("simulator.cli:simulate", "Play vehicle terminals against a JT/T 808 platform."),
     "audit": ("gateway.commands_audit:audit", "Hold a simulator's ledger against the database."),
 }
-
-
-class Failure(Exception):  # noqa: N818 - its message is what the operator reads
-    """Something that can be expected went wrong; the message is one sentence."""
 
 
 class _Elsewhere(TyperCommand):

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from gateway.cli import Failure
 from gateway.config import load
 from gateway.doctor import local
+from gateway.failure import Failure
 
 
 def send(
@@ -34,12 +34,13 @@ def send(
 
     Example: jtgate send 13800000001 0x8300 --body '{"flags": ["tts"], "text": "请休息"}'
     """
+    fields = _fields(body)
     settings = load(config)
     found = _post(
         url or f"http://{local(settings.host)}:{settings.http_port}",
         key or _key(settings.admin_key_file),
         phone,
-        {"message": message, "body": _fields(body), "timeout": timeout, "ttl": ttl},
+        {"message": message, "body": fields, "timeout": timeout, "ttl": ttl},
     )
     typer.echo(json.dumps(found, ensure_ascii=False, indent=None if as_json else 2))
     raise typer.Exit(0 if found["state"] in ("acknowledged", "answered", "queued") else 1)
