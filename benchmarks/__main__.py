@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.common import NotHere, Options, save
 
-NAMES = ("decode", "cold", "ingest", "latency")
+NAMES = ("decode", "cold", "ingest", "evidence", "latency")
 
 
 def main() -> int:

@@ -67,9 +67,18 @@ def save(name: str, question: str, figures: dict[str, Any]) -> None:
     document = {"name": name, "question": question, "machine": about, "figures": figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     lines = [f"# {question}", "", "| figure | value |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in figures.items()]
+    lines += [f"| {key} | {value} |" for key, value in figures.items() if not isinstance(value, list)]
+    for key, rows in figures.items():
+        if isinstance(rows, list):
+            lines += ["", *_table(key, rows)]
     lines += ["", "Measured " + ", ".join(f"{key} {value}" for key, value in about.items() if value) + "."]
     (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> list[str]:
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+    lines = [f"**{title}**", "", f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return [*lines, *(f"| {' | '.join(str(row.get(key, '')) for key in heads)} |" for row in rows)]
 
 
 def alternately(one: Callable[[], object], other: Callable[[], object], count: int) -> tuple[float, float]:
@@ -147,11 +156,12 @@ def gateway(**settings: str) -> Iterator[Gateway]:
     with tempfile.TemporaryDirectory(prefix="jtgate-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        ports = free_port(), free_port()
+        ports = free_port(), free_port(), free_port()
         environment = os.environ | {
             "JTGATE_DATA_DIR": str(folder / "data"),
             "JTGATE_TERMINAL_PORT": str(ports[0]),
             "JTGATE_HTTP_PORT": str(ports[1]),
+            "JTGATE_EVIDENCE_PORT": str(ports[2]),
             "JTGATE_LOG_LEVEL": "warning",
             **{f"JTGATE_{key.upper()}": value for key, value in settings.items()},
         }
@@ -159,7 +169,7 @@ def gateway(**settings: str) -> Iterator[Gateway]:
         try:
             _wait_ready(process, ports[1])
             key = (folder / "data" / "admin.key").read_text().strip()
-            yield Gateway(process.pid, *ports, key, folder)
+            yield Gateway(process.pid, *ports[:2], key, folder)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -2,6 +2,7 @@
 
 Each must be in `locations` once and only once, under its own device time where the gateway believed that
 time. Reports that Postgres refused lie raw in `rejected`: they are stored, too, and are counted apart.
+Each file of evidence that was called complete must be in `evidence` as such, and in the store.
 The ledger goes through a temporary table, so its size is bounded by the disk of the database. Knows the
 ledger's format from `simulator.ledger` and the tables, nothing of the running gateway.
 """
@@ -9,7 +10,8 @@ ledger's format from `simulator.ledger` and the tables, nothing of the running g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +25,10 @@ from xxhash import xxh3_64_intdigest
 from gateway.config import ConfigError, load
 from protocol.header import parse
 from protocol.messages.location import batch_bodies
-from simulator.ledger import Entry, Reader
+from simulator.ledger import Entry, FileEntry, Reader
 from storage.database import moment
 from storage.embedded import DataFolderBusyError, EmbeddedPostgres, EmbeddedPostgresError
+from storage.files import Store
 from storage.rows import TIME_QUALITY
 
 if TYPE_CHECKING:
@@ -85,6 +88,9 @@ SELECT phone, message_id, raw FROM rejected WHERE phone = ANY($1) ORDER BY id DE
 """
 
 
+_COMPLETE = "SELECT phone, sha256 FROM evidence WHERE sha256 = ANY($1) AND state = 'complete'"
+
+
 class Audit(msgspec.Struct):
     """What an audit found. Counts are of different reports, however often the ledger has them."""
 
@@ -96,12 +102,15 @@ class Audit(msgspec.Struct):
     missing: int = 0
     twice: int = 0  # reports of these terminals that are in `locations` more than once
     elsewhere: int = 0  # stored under a device time that is not the report's
+    files: int = 0  # of evidence, that were called complete
+    files_missing: int = 0  # of these, not in `evidence` or not whole in the store
     details: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
     @property
     def passed(self) -> bool:
         """An empty ledger proves nothing."""
-        return self.acknowledged > 0 and not (self.missing or self.twice or self.elsewhere)
+        proved = self.acknowledged > 0 or self.files > 0
+        return proved and not (self.missing or self.twice or self.elsewhere or self.files_missing)
 
 
 def audit(
@@ -116,6 +125,7 @@ def audit(
 ) -> None:
     """Hold the acknowledged reports of a ledger against the database.
 
+    Files of evidence that were called complete must be in the table, and in the store of the settings.
     Ends with 0 only if none is missing and none is there twice; 1 otherwise, 2 if it could not look.
     """
     if not ledger.is_file():
@@ -138,20 +148,27 @@ def tell(found: Audit) -> str:
     lines = [
         f"{'passed' if found.passed else 'FAILED'}: {found.acknowledged} acknowledged reports of "
         f"{found.terminals} terminals, {found.missing} missing, {found.twice} twice, "
-        f"{found.elsewhere} under another time, {found.parked} parked in rejected"
+        f"{found.elsewhere} under another time, {found.parked} parked in rejected; "
+        f"{found.files} files of evidence, {found.files_missing} missing"
         + (f"; {found.unreadable} lines of the ledger are not whole" if found.unreadable else "")
     ]
     lines += ["  " + " ".join(f"{key}={value}" for key, value in detail.items()) for detail in found.details]
-    if not found.acknowledged:
+    if not (found.acknowledged or found.files):
         lines.append("  the ledger holds no acknowledged report, so it proves nothing")
     return "\n".join(lines)
 
 
-async def examine(connection: asyncpg.Connection[Any], reader: Reader, *, show: int = 10) -> Audit:
-    """The audit itself. Makes temporary tables: the connection should be the audit's own."""
+async def examine(
+    connection: asyncpg.Connection[Any], reader: Reader, *, show: int = 10, store: Store | None = None
+) -> Audit:
+    """The audit itself. Makes temporary tables: the connection should be the audit's own.
+
+    `store` has the evidence files; None: only the table is looked into.
+    """
     found = Audit()
     begin, end = await _load(connection, reader)
     found.lines, found.unreadable = reader.entries, reader.unreadable
+    await _files(connection, reader.files, found, show, store)
     if not reader.entries:
         return found
     await connection.execute(_WANTED)
@@ -168,8 +185,41 @@ async def examine(connection: asyncpg.Connection[Any], reader: Reader, *, show: 
     elsewhere = await _fetch(connection, _ELSEWHERE)
     found.missing, found.twice, found.elsewhere = len(missing), len(twice), len(elsewhere)
     named = (("missing", missing), ("twice", twice), ("elsewhere", elsewhere))
-    found.details = [{"what": what, **_shown(row)} for what, rows in named for row in rows[:show]]
+    found.details += [{"what": what, **_shown(row)} for what, rows in named for row in rows[:show]]
     return found
+
+
+async def _files(
+    connection: asyncpg.Connection[Any],
+    files: Sequence[FileEntry],
+    found: Audit,
+    show: int,
+    store: Store | None,
+) -> None:
+    """What the ledger says of evidence, against the table and the folder."""
+    wanted = {(file.phone.lstrip("0") or "0", file.sha256): file for file in files}
+    digests = list({bytes.fromhex(file.sha256) for file in files})
+    rows = await connection.fetch(_COMPLETE, digests) if digests else []
+    kept = {(row["phone"], row["sha256"].hex()) for row in rows}
+    missing = [
+        {"what": "file", "phone": file.phone, "sha256": file.sha256, "size": file.size, "why": why}
+        for key, file in wanted.items()
+        if (why := "not in the table" if key not in kept else _not_in(store, file))
+    ]
+    found.files, found.files_missing = len(wanted), len(missing)
+    found.details += missing[:show]
+
+
+def _not_in(store: Store | None, file: FileEntry) -> str:
+    """What is wrong with a file in the store; empty where all is well."""
+    if store is None:
+        return ""
+    try:
+        with store.path(bytes.fromhex(file.sha256)).open("rb") as held:
+            right = hashlib.file_digest(held, "sha256").hexdigest() == file.sha256
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if right else "other bytes in the store"
 
 
 async def _load(connection: asyncpg.Connection[Any], reader: Reader) -> tuple[float, float]:
@@ -234,10 +284,11 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _with_database(ledger: Path, url: str | None, config: Path | None, show: int) -> Audit:
+    store = Store(load(config).evidence_folder) if url is None else None
     async with _database(url, config) as dsn:
         connection = await asyncpg.connect(dsn)
         try:
-            return await examine(connection, Reader(ledger), show=show)
+            return await examine(connection, Reader(ledger), show=show, store=store)
         finally:
             await connection.close()
 

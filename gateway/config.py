@@ -136,6 +136,13 @@ class Settings(BaseSettings):
     queue_rows: Count = Field(50_000, description="reports queued before sockets are not read")
     stall_limit: Seconds = Field(60, description="database away: sessions are closed after, s")
 
+    evidence_file_mib: Count = Field(64, description="the largest evidence file, MiB")
+    evidence_alarm_mib: Count = Field(256, description="all files of one alarm, MiB")
+    evidence_terminal_mib: Count = Field(2048, description="all files of one terminal in a day, MiB")
+    evidence_keep_free_mib: Count = Field(1024, description="disk space that evidence leaves free, MiB")
+    evidence_retry: Seconds = Field(300, description="files that did not come are asked for again after, s")
+    evidence_attempts: Count = Field(3, description="how often the files of an alarm are asked for")
+
     log_format: Annotated[Literal["auto", "json", "console"], Takes("auto, json or console")] = Field(
         "auto", description="auto: console on a terminal, else JSON lines"
     )
@@ -158,6 +165,10 @@ class Settings(BaseSettings):
     def advertised_address(self) -> str:
         """What terminals are told to connect to."""
         return self.public_address or self.host
+
+    @property
+    def evidence_folder(self) -> Path:
+        return self.data_dir / "evidence"
 
     @property
     def admin_key_file(self) -> Path:

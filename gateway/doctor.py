@@ -50,6 +50,7 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     for name, port, kind in (
         ("terminal_port", settings.terminal_port, socket.SOCK_STREAM),
         ("terminal_port", settings.terminal_port, socket.SOCK_DGRAM),
+        ("evidence_port", settings.evidence_port, socket.SOCK_STREAM),
         ("http_port", settings.http_port, socket.SOCK_STREAM),
     ):
         yield listener(settings.host, name, port, kind, running=running)

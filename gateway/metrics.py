@@ -69,6 +69,11 @@ class Counters:
         self.stream_readers = 0
         self.stream_lag_seconds = 0.0  # commit to rendering, of the latest event
         self.stream_blocked = 0
+        self.evidence_connections = 0
+        self.evidence_bytes = 0
+        self.evidence_files: dict[str, int] = defaultdict(int)  # by state
+        self.evidence_missing = 0
+        self.evidence_refused: dict[str, int] = defaultdict(int)
         self.ack_seconds = Histogram(LATENCIES)  # bytes received to acknowledgement written
 
 
@@ -102,6 +107,11 @@ METRICS = (
     Row("stream_readers", _G, "Readers of the event stream.", "stream_readers"),
     Row("stream_lag_seconds", _G, "Age of the latest event when read.", "stream_lag_seconds"),
     Row("stream_blocked", _C, "Stream readers closed as they did not read.", "stream_blocked"),
+    Row("evidence_connections", _G, "Connections that bring evidence.", "evidence_connections"),
+    Row("evidence_bytes", _C, "Bytes of files written.", "evidence_bytes"),
+    Row("evidence_files", _C, "Files that ended, by state.", "evidence_files", ("state",)),
+    Row("evidence_missing", _C, "Times that missing bytes were asked for.", "evidence_missing"),
+    Row("evidence_refused", _C, "Uploads refused, by reason.", "evidence_refused", ("reason",)),
     Row("ack_seconds", _H, "Seconds from reception to acknowledgement.", "ack_seconds"),
 )
 

@@ -117,6 +117,7 @@ def _announce(settings: Settings, worker: Worker, *, embedded: bool) -> None:
     log.info(
         "ready",
         terminals=f"{host}:{worker.terminal_port} (TCP and UDP)",
+        evidence=f"{host}:{worker.evidence.port} (TCP)",
         api=f"http://{host}:{worker.http.port}/api/docs",
         metrics=f"http://{host}:{worker.http.port}/metrics",
         database="embedded, in " + str(settings.data_dir.resolve()) if embedded else "external",
@@ -134,7 +135,7 @@ async def _fleet(size: int, port: int, host: str) -> None:
         "--host": host,
         "--port": port,
         "--terminals": size,
-        "--scenario": "alarms",
+        "--scenario": "alarms,alarms,alarms,evidence",
         "--interval": 2,
         "--alarm-every": 15,
     }

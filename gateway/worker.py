@@ -16,7 +16,8 @@ from typing import Any
 import asyncpg
 import structlog
 
-from gateway import rsa, tcp, udp
+from alarms.model import Change as AlarmChange
+from gateway import evidence, rsa, tcp, udp
 from gateway.admission import Admission
 from gateway.api.app import build
 from gateway.api.context import Context
@@ -24,6 +25,9 @@ from gateway.api.server import Server, serve
 from gateway.commands import Commands
 from gateway.config import Settings
 from gateway.describe import describe
+from gateway.evidence import Evidence
+from gateway.evidence_requests import Asked, Requests
+from gateway.evidence_requests import Rules as EvidenceRules
 from gateway.handlers import HANDLERS, encrypted, unknown
 from gateway.metrics import Metrics
 from gateway.registry import Limits, Registry
@@ -32,6 +36,7 @@ from gateway.stream import Stream
 from protocol.messages import EDITIONS
 from storage import database, events, partitions, terminals
 from storage.commands import Change
+from storage.files import Store
 from storage.keys import KeyRing
 from storage.rows import Clock
 from storage.writer import Batch, Entry, Writer
@@ -42,7 +47,7 @@ MAINTENANCE = 3600.0
 """Seconds between two rounds of making and dropping partitions."""
 
 EXPIRY = 5.0
-"""Seconds between two looks for queued commands whose time is over."""
+"""Seconds between two looks for queued commands whose time is over, and for evidence that did not come."""
 
 PARTITIONS_AHEAD = 3
 """Days for which partitions are there before they are needed: a weekend without a working round."""
@@ -115,9 +120,31 @@ class Worker:
             arrived=self._arrived,
         )
         self.services.admission = self.admission
+        self.store = Store(settings.evidence_folder, keep_free=settings.evidence_keep_free_mib << 20)
+        self.evidence = Evidence(
+            self.pool,
+            self.writer,
+            self.store,
+            self.counters,
+            evidence.Limits(
+                settings.evidence_file_mib << 20,
+                settings.evidence_alarm_mib << 20,
+                settings.evidence_terminal_mib << 20,
+            ),
+        )
         self.stream = Stream(self.pool, self.metrics)
         self.metrics.watch("queue_depth", lambda: self.writer.queued)
         self.metrics.watch("commit_failures", lambda: self.writer.all_failures)
+        with _naming("JTGATE_EVIDENCE_PORT", settings.evidence_port):
+            await self.evidence.listen(settings.host, settings.evidence_port)
+        self.requests = Requests(
+            self.pool,
+            self.commands,
+            self.writer,
+            Asked(settings.advertised_address, self.evidence.port),
+            EvidenceRules(settings.evidence_retry, settings.evidence_attempts),
+            busy=self.evidence.busy,
+        )
         for work in (self.writer.run(), self._sweep(), self._maintain(), self._expire()):
             self._own(work)
         await self.commands.recover()
@@ -164,6 +191,7 @@ class Worker:
             self.stream,
             self.metrics,
             commands=self.commands,
+            store=self.store,
             connection=self.registry.connection,
             ready=self.ready,
             describe=describe,
@@ -193,6 +221,8 @@ class Worker:
                 observe(now - receipt.received)
                 if receipt.then is not None:
                     then.append(receipt)
+            elif isinstance(receipt, evidence.Receipt):
+                self.evidence.committed(entry)
             elif isinstance(receipt, Change):
                 self.commands.committed(receipt)
         for session in waiting:
@@ -202,6 +232,9 @@ class Worker:
                 receipt.then(receipt.session)
         if batch.events:
             self.stream.wake()
+        for transition in batch.changes:
+            if transition.alarm.attachments and transition.change is AlarmChange.RAISED:
+                self.requests.alarm(transition.alarm.id)
         self._count(batch)
 
     def _count(self, batch: Batch) -> None:
@@ -286,13 +319,14 @@ class Worker:
         self.registry.pressure(high)  # made after the writer
 
     async def _expire(self) -> None:
-        """Queued commands whose time is over."""
+        """Queued commands whose time is over, evidence that is to be asked for."""
         while True:
             await asyncio.sleep(EXPIRY)
             try:
                 await self.commands.expire()
+                await self.requests.look()
             except database.OUTAGES as error:
-                log.warning("expired commands not looked for, will try again", error=str(error))
+                log.warning("what is due not looked for, will try again", error=str(error))
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -301,6 +335,7 @@ class Worker:
             await asyncio.sleep(1.0)
             self.registry.sweep()
             self.commands.sweep()
+            self.evidence.sweep()
             stalled = self.writer.stalled_since
             if stalled is not None and self.services.monotonic() - stalled > self.settings.stall_limit:
                 # Closed, a terminal knows that it must keep its reports; connected, it may give them up.
@@ -334,6 +369,8 @@ class Worker:
         """Drains: no new connections, what is queued is committed and acknowledged, sockets close."""
         self.registry.accepting = False
         self.tcp.close()
+        await self.evidence.close()
+        await self.requests.close()
         over = min(DRAIN_TIME, len(self.registry) / 1000)  # 10,000 sessions: ten seconds
         try:
             await asyncio.wait_for(self.writer.barrier(), DRAIN_TIME)

@@ -267,7 +267,7 @@ def _rows(told: Any, path: str) -> Iterator[tuple[str, ...]]:
 def _ranged(field: Any) -> Iterator[str]:
     ranged, default, unchanged = _limits(field)
     yield from (
-        f"{word} {text}"
+        f"{word} {text}".strip()
         for word, text in (("", ranged), ("default", default), ("unchanged", unchanged))
         if text
     )

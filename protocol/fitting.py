@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from construct import Bytes, Construct, ConstructError, Struct
 
-from protocol.fields import Composite, RawRest, Repeated, Walker, end_of, nullable, one_of
+from protocol.composite import Composite, Repeated, Walker, end_of, nullable, one_of
+from protocol.fields import RawRest
 
 UNREADABLE = (ConstructError, ValueError, KeyError, IndexError)
 UNWRITABLE = (*UNREADABLE, TypeError, AttributeError)

@@ -17,7 +17,8 @@ import msgspec
 from construct import Construct, ConstructError
 
 from protocol.catalog import Break, Decoded, decode
-from protocol.fields import Composite, RawRest, Walker, end_of
+from protocol.composite import Composite, Walker, end_of
+from protocol.fields import RawRest
 from protocol.location import SIZE, Location
 
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 from construct import Construct, ConstructError, Renamed, Struct
 
-from protocol.fields import Composite, RawRest, TextEnd, Walker, doc, end_of
+from protocol.composite import Composite, Walker, end_of
+from protocol.fields import RawRest, TextEnd, doc
 
 
 def bare(layout: Construct) -> Construct:

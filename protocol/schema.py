@@ -33,7 +33,8 @@ from construct import (
     Switch,
 )
 
-from protocol.fields import Bits, Codes, Composite, Mapped, When, doc, nullable, one_of
+from protocol.composite import Composite, When, nullable, one_of
+from protocol.fields import Bits, Codes, Mapped, doc
 from protocol.walk import Scope
 
 Shape = dict[str, Any]

@@ -1,9 +1,9 @@
 """Files on their way from a terminal: data packets between frames on a TCP stream, and what is still missing.
 
 T/JSATL 12 clause 4.6.4 table 4-26, T/GDRTA 002 clause 5.6.4 table 5-26: magic, name (50 bytes), offset,
-length, data; no checksum and no answer. Heilongjiang writes the name behind a byte that counts it. Frames of 808 come
-before, between and after them. This file knows bytes, neither sockets nor disks; it holds no more of a packet
-than its header.
+length, data; no checksum and no answer. Heilongjiang writes the name behind a byte that counts it. Frames of
+808 come before, between and after them. This file knows bytes, neither sockets nor disks; it holds no more of
+a packet than its header.
 """
 
 from __future__ import annotations

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from math import inf
 from typing import ClassVar, NamedTuple
 
-from protocol.link import Message, Result
+from protocol.link import Message
 from protocol.location import Location
 from simulator import bodies
+from simulator.bodies import Say
+from simulator.evidence import Faults
 from simulator.identity import Config
 
 
@@ -52,6 +54,7 @@ class Behaviour:
     title: ClassVar[str] = ""  # one line for the list
     login: ClassVar[Login] = Login.USUAL
     batch_bytes: ClassVar[int] = 1000  # most of a 0x0704; above 1023 it goes in parts
+    faults: ClassVar[Faults] = Faults()  # of its uploads of evidence
     certain: ClassVar[bool] = True
     """Whether the terminal can tell what an acknowledgement is for. What it can't tell is in no ledger."""
 
@@ -108,9 +111,9 @@ class Behaviour:
         """The serial of the next message."""
         return serial
 
-    def answers(self, command: Message, result: Result) -> Sequence[tuple[float, Result]]:
-        """Acknowledgements of a command: seconds from now, and result."""
-        return ((0.0, result),)
+    def replies(self, command: Message, said: Sequence[Say]) -> Sequence[Say]:
+        """What is said to a command instead of `said`, the acknowledgement and what comes after it."""
+        return said
 
     def wire(self, data: bytes, now: float) -> Pieces | None:
         """What goes on the line instead of `data` (whole frames); None: `data`, at once."""

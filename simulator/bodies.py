@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from construct import Struct
 
 from protocol.catalog import encode
@@ -25,6 +26,16 @@ ACK, REGISTERED, QUERY = 0x8001, 0x8100, 0x8201
 BACKFILL = 1  # type of a 0x0704, 808-2013 table 76
 
 _ack = fixed(general.PLATFORM_ACK).struct
+
+
+class Say(msgspec.Struct, frozen=True):
+    """A message that a terminal has to say."""
+
+    message_id: int
+    body: bytes = b""
+    after: float = 0.0  # s
+    media: int = 0  # of a 0x0801: the recording
+    parts: tuple[int, ...] = ()  # of a 0x0801: only these packets, as they were sent before
 
 
 def fill(layout: Struct, fields: Mapping[str, object], *, name: str) -> bytes:

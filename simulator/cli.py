@@ -23,7 +23,7 @@ from rich.text import Text
 from protocol.header import Edition
 from protocol.link import Repetition
 from simulator.fleet import Fleet, Options, Summary
-from simulator.identity import Dialect
+from simulator.identity import FILM, Dialect
 from simulator.scenarios import GROUPS, SCENARIOS
 
 MOST_TERMINALS = 50_000
@@ -52,6 +52,10 @@ def simulate(
         str, typer.Option(help="Names of --list with commas: the terminals take turns.")
     ] = "ordinary",
     alarm_every: Annotated[int, typer.Option(min=0, help="Reports from one alarm to the next; 0: none.")] = 0,
+    attachments: Annotated[
+        int | None, typer.Option(min=0, max=5, help="Files of each alarm; unset: as the scenario has it.")
+    ] = None,
+    film: Annotated[int, typer.Option(min=0, help="Bytes of a video among them.")] = FILM,
     ledger: Annotated[
         Path | None, typer.Option(help="File to which each acknowledged report is written; see audit.")
     ] = None,
@@ -85,6 +89,8 @@ def simulate(
                 dialects=_dialects(dialect),
                 scenario=scenario,
                 alarm_every=alarm_every,
+                attachments=attachments,
+                film=film,
                 ledger=ledger,
                 seed=seed,
                 phone_base=phone_base,
@@ -116,6 +122,8 @@ def tell(summary: Summary) -> str:
         f"{counters['acked']} reports acknowledged ({summary.reports_per_second:.0f}/s), "
         f"{summary.unacknowledged} not, {counters['refused']} refused, "
         f"{counters['backfilled']} in batches, {counters['alarms']} alarms, "
+        f"{counters['commands']} commands, {counters['files_uploaded']} files uploaded "
+        f"({counters['bytes_uploaded'] / 1e6:.1f} MB), "
         f"{counters['repeated']} repetitions, {counters['reconnects']} reconnects; "
         f"acknowledged after {counters['latency_p50_ms']:.1f} ms (p50), "
         f"{counters['latency_p99_ms']:.1f} ms (p99)"

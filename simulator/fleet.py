@@ -15,7 +15,8 @@ import msgspec
 
 from protocol.header import Edition
 from protocol.link import Repetition
-from simulator.identity import EDITIONS_OF, Config, Dialect
+from simulator.evidence import Filed
+from simulator.identity import ATTACHMENTS, EDITIONS_OF, FILM, Config, Dialect
 from simulator.ledger import Ledger
 from simulator.scenarios import scenarios
 from simulator.shell import SWEEP, Shell
@@ -41,6 +42,8 @@ class Options(msgspec.Struct, frozen=True):
     dialects: Sequence[Dialect] = (Dialect.PLAIN, Dialect.SU, Dialect.GUANGDONG)  # taken in turn
     scenario: str = "ordinary"  # names and groups of simulator/scenarios, separated by commas
     alarm_every: int = 0  # reports; 0: none, save where the scenario wants some
+    attachments: int | None = None  # files of each alarm; None: by chance, as the scenario has it
+    film: int = FILM  # bytes of a video
     ledger: Path | None = None
     seed: int = 1
     phone_base: int = 13_800_000_000
@@ -96,7 +99,10 @@ class Fleet:
                 terminal.stop(ended)
             self._ending.clear()
             await self._play(
-                shell, ended + DRAIN, None, until=lambda: not any(t.unacknowledged for t in terminals)
+                shell,
+                ended + DRAIN,
+                None,
+                until=lambda: not len(shell.uploads) and not any(t.unacknowledged for t in terminals),
             )
         finally:
             await shell.close()
@@ -148,6 +154,7 @@ class Fleet:
                     behaviour=behaviour,
                     tally=self.tally,
                     acked=self._acked if self._ledger is not None else None,
+                    filed=self._filed if self._ledger is not None else None,
                     start=begun + options.ramp * number / options.terminals,
                 )
             )
@@ -167,9 +174,15 @@ class Fleet:
             window=options.window,
             heartbeat=options.heartbeat,
             alarm_every=options.alarm_every,
+            attachments=ATTACHMENTS if options.attachments is None else (options.attachments,),
+            film=options.film,
             repetition=options.repetition,
             reconnect=options.reconnect,
         )
+
+    def _filed(self, filed: Filed) -> None:
+        assert self._ledger is not None  # noqa: S101 - the hook is only given out with a ledger
+        self._ledger.add_file(filed.phone, filed.sha256, filed.size, acked=filed.at)
 
     def _acked(self, acked: Acked) -> None:
         assert self._ledger is not None  # noqa: S101 - the hook is only given out with a ledger

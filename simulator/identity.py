@@ -30,6 +30,10 @@ EDITIONS_OF: dict[Dialect, tuple[Edition, ...]] = {
 """The editions that a dialect stands on, the most common one first."""
 
 
+ATTACHMENTS = (0, 0, 1, 2, 3)
+FILM = 200_000
+
+
 class Config(msgspec.Struct, frozen=True):
     """One terminal."""
 
@@ -41,6 +45,8 @@ class Config(msgspec.Struct, frozen=True):
     window: int = 8  # messages with reports that may be unacknowledged
     heartbeat: float = 30.0  # s of silence after which one is sent
     alarm_every: int = 0  # reports from one alarm to the next; 0: none
+    attachments: tuple[int, ...] = ATTACHMENTS  # how many files an alarm has: one of these, by chance
+    film: int = FILM  # bytes of a video
     repetition: Repetition = Repetition()
     reconnect: float = 1.0  # s before the first attempt to come back; doubled by each failure
     reconnect_limit: float = 30.0  # s between attempts at the most

@@ -1,9 +1,10 @@
-"""The ledger: one line for each report that the platform has acknowledged as stored.
+"""The ledger: one line for each report, and each file, that the platform has acknowledged as stored.
 
 A file that is only appended to, so that what was acknowledged before a crash can be held against the
 database afterwards (`jtgate audit`). Fields are separated by spaces:
 
     phone serial message_id time digest acked
+    file phone sha256 size acked
 
 `serial` and `message_id` (hex) are of the message that carried the report (a 0x0704 gives one line for
 each report in it), `time` is the device time in seconds since 1970 or `-` where it is no time, `digest` is
@@ -37,6 +38,15 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     acked: float  # seconds since 1970
 
 
+class FileEntry(msgspec.Struct, frozen=True, gc=False):
+    """One file of evidence that was called complete."""
+
+    phone: str
+    sha256: str
+    size: int  # bytes
+    acked: float  # seconds since 1970
+
+
 class Ledger:
     """Writes a ledger. Every line is whole, also behind what an earlier process left unfinished."""
 
@@ -58,6 +68,9 @@ class Ledger:
         digest = xxh3_64_intdigest(body)
         self._lines.append(f"{phone} {serial} {message_id:04x} {shown} {digest:016x} {acked:.3f}\n")
         self.entries += 1
+
+    def add_file(self, phone: str, sha256: str, size: int, *, acked: float) -> None:
+        self._lines.append(f"file {phone} {sha256} {size} {acked:.3f}\n")
 
     def flush_due(self, now: float) -> None:
         """Writes what has gathered, if the last time is FLUSH seconds ago."""
@@ -87,18 +100,25 @@ class Ledger:
 
 
 class Reader:
-    """Reads a ledger in batches; `unreadable` counts lines that are none."""
+    """Reads a ledger in batches; `unreadable` counts lines that are none.
+
+    The batches are of reports. `files` has the files, once all batches are read: there are few.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.entries = 0
         self.unreadable = 0
+        self.files: list[FileEntry] = []
 
     def __iter__(self) -> Iterator[list[Entry]]:
         batch: list[Entry] = []
         with self._path.open("rb") as file:
             for line in file:
                 if line.startswith(b"#") or not line.strip():
+                    continue
+                if (filed := parse_file(line)) is not None:
+                    self.files.append(filed)
                     continue
                 entry = parse(line)
                 if entry is None:
@@ -112,6 +132,19 @@ class Reader:
         if batch:
             self.entries += len(batch)
             yield batch
+
+
+def parse_file(line: bytes) -> FileEntry | None:
+    """The file of one line, None where it is not whole or of a report."""
+    if not line.startswith(b"file ") or not line.endswith(b"\n"):
+        return None
+    try:
+        _, phone, sha256, size, acked = line.decode("ascii").split()
+        if len(bytes.fromhex(sha256)) != 32:
+            return None
+        return FileEntry(phone, sha256, int(size), float(acked))
+    except ValueError:
+        return None
 
 
 def parse(line: bytes) -> Entry | None:

@@ -1,7 +1,8 @@
 """Terminals on real sockets: TCP connections and UDP endpoints of one event loop.
 
 The thin layer: it moves bytes between a socket and a `Terminal` and asks the schedule to wake the terminal
-when it wants to be woken. There is one sweep over all terminals, no task and no timer for any of them.
+when it wants to be woken. There is one sweep over all terminals, no task and no timer for any of them, save
+while one uploads evidence (`simulator/uploads.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import cast
 
 from simulator.behaviour import Action
 from simulator.terminal import Terminal
+from simulator.uploads import Uploads
 from simulator.wire import envelopes
 
 SWEEP = 0.01  # s between two looks at who is due
@@ -70,6 +72,9 @@ class Slot:
                     line.close()
                 else:
                     self.shell.abandoned.append(line)
+        uploader = self.terminal.uploader
+        if uploader is not None and uploader.busy:
+            self.shell.uploads.start(uploader)
         if self.line is not None:
             while data := self.terminal.data_to_send(now):
                 self.line.write(data)
@@ -169,6 +174,7 @@ class Shell:
         self.clock = clock
         self.slots: list[Slot] = []
         self.abandoned: list[_Line] = []
+        self.uploads = Uploads(clock)
         self._address = (host, port)
         self._udp = udp
         self._connecting: set[asyncio.Task[None]] = set()
@@ -191,6 +197,7 @@ class Shell:
 
     async def close(self) -> None:
         """Closes every connection, also the abandoned ones."""
+        await self.uploads.close()
         for task in list(self._connecting):
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)

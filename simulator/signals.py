@@ -7,7 +7,7 @@ start and once at its end, under one alarm id and one identifier. Knows reports,
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -84,6 +84,25 @@ _UNUSED = {
 }
 
 
+MAX_ANNOUNCED = 200
+"""Alarms whose evidence a terminal keeps; beyond that it drops the oldest."""
+
+
+class Announced(NamedTuple):
+    """An alarm of which there is evidence."""
+
+    identifier: bytes
+    attachments: int
+    item: int  # 0x64 to 0x67
+    code: int  # type of the alarm
+    time: int
+    latitude: int  # 1e-6 degree
+    longitude: int
+    altitude: int  # m
+    speed: int  # 0.1 km/h
+    heading: int  # degree
+
+
 class _Running(msgspec.Struct):
     until: int  # number of the report in which it ends
     what: Bit | Event
@@ -93,7 +112,7 @@ class _Running(msgspec.Struct):
 class Signals:
     """The alarms of one vehicle."""
 
-    __slots__ = ("_begun", "_config", "_latest", "_rng", "_running", "_same")
+    __slots__ = ("_begun", "_config", "_latest", "_rng", "_running", "_same", "announced")
 
     def __init__(self, config: Config, rng: random.Random) -> None:
         self._config = config
@@ -102,6 +121,7 @@ class Signals:
         self._begun = 0
         self._latest: int | bytes = 0  # time of the latest alarm
         self._same = 0  # alarms at that time before it
+        self.announced: dict[bytes, Announced] = {}  # by identifier
 
     def add(self, draft: Location, number: int) -> int:
         """Puts into the `number`-th report what it says of alarms; gives how many began with it."""
@@ -130,7 +150,7 @@ class Signals:
             "terminal_id": self._config.terminal_id,
             "time": draft.time,
             "serial": self._same,
-            "attachments": self._rng.choice((0, 0, 1, 2, 3)),
+            "attachments": self._rng.choice(self._config.attachments),
             "reserved": b"",
         }
         fields = {
@@ -145,9 +165,20 @@ class Signals:
             tyre = {"position": 2, "type": fields["tyre_type"], "pressure": fields["pressure"]}
             fields |= {"count": 1, "tyres": [tyre | {"temperature": 41, "battery": 88}]}
         self._begun += 1
+        if identifier["attachments"]:
+            self._announce(event, identifier, draft)
         self._put(event, fields, START if event.lasts else NONE, draft)
         if event.lasts:
             self._running.append(_Running(number + event.lasts, event, fields))
+
+    def _announce(self, event: Event, identifier: dict[str, Any], draft: Location) -> None:
+        item = ITEM_BY_NAME[f"{self._config.dialect}_{event.item}"]
+        raw: bytes = item.layout.identifier.build(identifier)
+        time = draft.time if isinstance(draft.time, int) else 0
+        where = (draft.latitude, draft.longitude, draft.altitude, draft.speed, draft.heading)
+        self.announced[raw] = Announced(raw, identifier["attachments"], item.id, event.code, time, *where)
+        if len(self.announced) > MAX_ANNOUNCED:
+            del self.announced[next(iter(self.announced))]
 
     def _go_on(self, running: _Running, draft: Location, number: int) -> None:
         over = number >= running.until

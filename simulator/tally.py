@@ -57,6 +57,15 @@ class Tally(msgspec.Struct):
     heartbeats: int = 0
     alarms: int = 0  # alarms begun
     commands: int = 0  # messages of the platform that were no answers
+    answers: int = 0  # acknowledgements of commands and other answers to them
+    texts: int = 0  # texts for the driver
+    uploads: int = 0  # connections with evidence
+    uploads_refused: int = 0  # announcements of alarms and files that were refused
+    files_uploaded: int = 0  # of evidence: called complete by the platform
+    files_failed: int = 0  # given up
+    bytes_uploaded: int = 0  # of the files that are complete
+    bytes_sent: int = 0  # in data packets
+    pieces_again: int = 0  # missing pieces that the platform asked for
     faults: int = 0  # bytes of the platform that were no message
     discarded: int = 0  # reports dropped because the store of the terminal was full
     latency: Latency = msgspec.field(default_factory=Latency)

@@ -9,6 +9,7 @@ knows nothing of sockets, other terminals or files.
 from __future__ import annotations
 
 import enum
+import heapq
 import random
 from collections import deque
 from collections.abc import Callable
@@ -16,26 +17,24 @@ from math import inf
 
 import msgspec
 
-from protocol.fields import decode_time
 from protocol.header import Edition
 from protocol.link import Link, Message, Result, Role, Unanswered
-from protocol.location import SIZE, Location
 from protocol.messages import EDITIONS
 from simulator import bodies
+from simulator.answers import answer
 from simulator.behaviour import Action, Behaviour, Login
+from simulator.bodies import Say
+from simulator.device import Device
+from simulator.evidence import Filed, Uploader
 from simulator.identity import Config
-from simulator.signals import Signals
+from simulator.reports import Report, Reporter
 from simulator.tally import Tally
 from simulator.track import Track
 
 MAX_SAVED = 10_000
 """Reports a terminal keeps while it can't send them; beyond that it drops the oldest."""
 
-ACC_FIXED_BEIDOU = 1 << 0 | 1 << 1 | 1 << 19
-MOVING = 1 << 22
-MOVING_SPEED = 0.3  # m/s
-
-_ACCEPTED = {0x8203, 0x8300}  # commands it can do as it is told: confirmed alarms, texts
+_SAID = EDITIONS[Edition.V2019]  # which messages are acknowledged is the same in all editions
 
 
 class Stage(enum.Enum):
@@ -44,15 +43,6 @@ class Stage(enum.Enum):
     REGISTERING = "registering"
     AUTHENTICATING = "authenticating"
     ONLINE = "online"
-
-
-class Report(msgspec.Struct, gc=False):
-    """One report as recorded."""
-
-    number: int  # counts the terminal's reports, from 0
-    time: int | bytes  # device time: seconds since 1970, or its bytes where they are no time
-    body: bytes  # of the 0x0200
-    key: bool  # carries an alarm: saved and sent before others, 808-2013 clause 6.1.2.1
 
 
 class Acked(msgspec.Struct, gc=False):
@@ -84,6 +74,7 @@ class Terminal:
         behaviour: type[Behaviour] = Behaviour,
         tally: Tally | None = None,
         acked: Callable[[Acked], None] | None = None,
+        filed: Callable[[Filed], None] | None = None,
         start: float = 0.0,
     ) -> None:
         self.config = config = behaviour.configure(config)
@@ -93,9 +84,10 @@ class Terminal:
         self.stage = Stage.OFFLINE
         self.code: str | None = None  # survives connections
         self.link = self._new_link()
-        self._track = track
-        self._track_start = start - self.rng.uniform(0.0, track.period)
-        self._signals = Signals(config, self.rng)
+        self._reporter = Reporter(config, track, self.behaviour, self.tally, self.rng, start)
+        self.uploader: Uploader | None = None  # until the first 0x9208
+        self._filed_hook = filed
+        self._device: Device | None = None  # until the first command: most terminals never get one
         self._acked_hook = acked if behaviour.certain else None
         self._connect_at = start
         self._attempts = 0
@@ -104,12 +96,13 @@ class Terminal:
         self._last_sent = start
         self._next_report = start + self.rng.uniform(0.0, config.interval) if config.interval else inf
         self._flat_out = not config.interval
-        self._number = 0
         self._fresh: deque[Report] = deque()  # recorded while the link stands
         self._saved: deque[Report] = deque()  # missed an earlier connection
         self._key: deque[Report] = deque()  # of these, those with alarms
         self._inflight: dict[int, _Flight] = {}  # by serial
-        self._answers: list[tuple[float, int, int, Result]] = []  # due, serial, id, result
+        self._answers: list[tuple[float, int, Say]] = []  # a heap: due, order, what to say
+        self._said = 0
+        self._media: dict[int, int] = {}  # recording to the serial of its first packet
         self._outgoing: deque[tuple[float, bytes]] = deque()  # due, bytes
 
     # --- what the shell asks ------------------------------------------------------------------------
@@ -165,6 +158,7 @@ class Terminal:
         self.tally.reconnects += self._login_serial >= 0
         self._outgoing.clear()
         self._answers.clear()
+        self._media.clear()
         self._refusals = 0
         self.behaviour.connected(now)
         match self.behaviour.login:
@@ -280,7 +274,7 @@ class Terminal:
         """
         while self._next_report <= now:
             report = self._compose(self._next_report)
-            self._next_report += self.config.interval
+            self._next_report += self._interval()
             if self.stage is Stage.ONLINE:
                 self._fresh.append(report)
                 continue
@@ -290,37 +284,13 @@ class Terminal:
                 self.tally.discarded += 1
 
     def _compose(self, now: float) -> Report:
-        number = self._number
-        self._number += 1
-        self.tally.recorded += 1
-        fix = self._track.at(now - self._track_start)
-        moving = fix.speed > MOVING_SPEED
-        status = ACC_FIXED_BEIDOU | (MOVING if moving and self.config.edition is Edition.V2019 else 0)
-        speed = round(fix.speed * 36)
-        draft = Location(
-            0,
-            status,
-            fix.latitude,
-            fix.longitude,
-            fix.altitude,
-            speed,
-            fix.heading,
-            self.behaviour.clock(int(now)),
-            [
-                bodies.item("mileage", int(fix.mileage / 100) & 0xFFFFFFFF),
-                bodies.item("recorder_speed", speed),
-                # An open analog input reads noise. It also makes no two reports of a terminal the same,
-                # so that a ledger can tell them apart: the factor is odd, hence the product is unique.
-                bodies.item("analog", number * 40_503 & 0xFFFF, number >> 16 & 0xFFFF),
-                bodies.item("network_signal", 18 + number % 12),
-                bodies.item("satellites", 9 + number % 5),
-            ],
-        )
-        self.tally.alarms += self._signals.add(draft, number)
-        self.behaviour.draft(draft, number)
-        body = self.behaviour.report(draft)
-        key = draft.alarm != 0 or any(0x64 <= item_id <= 0x67 for item_id, _ in draft.items)
-        return Report(number, decode_time(body[SIZE - 6 : SIZE]), body, key)
+        return self._reporter.compose(now, self._device.status if self._device is not None else 0)
+
+    def _interval(self) -> float:
+        """Seconds to the report after the one that is due: shorter while the platform tracks the terminal."""
+        track = self._device.track if self._device is not None else None
+        tracked = track is not None and self._next_report + track[0] <= track[1]
+        return track[0] if track is not None and tracked else self.config.interval
 
     def _pump(self, now: float) -> None:
         """Sends what the window allows: saved alarms, then saved reports, then new ones."""
@@ -406,23 +376,43 @@ class Terminal:
 
     def _command(self, message: Message, now: float) -> None:
         """A message of the platform that is no answer to one of ours."""
-        row = EDITIONS[Edition.V2019].get(message.id)
-        if message.id == bodies.QUERY:
-            self.tally.commands += 1
-            self._send(bodies.ANSWER, bodies.answer(message.serial, self._compose(now).body), now)
-        elif row is None or row.acknowledged:
-            self.tally.commands += 1
-            result = Result.OK if message.id in _ACCEPTED else Result.UNSUPPORTED
-            for delay, answer in self.behaviour.answers(message, result):
-                self._answers.append((now + delay, message.serial, message.id, answer))
-            self._answers.sort()
-            self._answer(now)
+        if self._device is None:
+            self._device = Device(self.config, self._reporter.signals.announced)
+        device, heard = self._device, self._device.heard
+        said = answer(device, message, now, lambda: self._compose(now).body)
+        self.tally.commands += bool(said)
+        self.tally.texts += device.heard - heard
+        self._upload(device)
+        for say in self.behaviour.replies(message, said):
+            heapq.heappush(self._answers, (now + say.after, self._said, say))
+            self._said += 1
+        if device.track is not None and self._next_report < inf:
+            self._next_report = min(self._next_report, now + device.track[0])
+        self._answer(now)
+
+    def _upload(self, device: Device) -> None:
+        """Hands on what evidence was asked for."""
+        for order in device.orders:
+            if self.uploader is None:
+                rng = random.Random(self.config.seed)  # its own: the shell calls it at times of its own
+                faults, filed = self.behaviour.faults, self._filed_hook
+                self.uploader = Uploader(self.config, self.tally, rng, faults, filed)
+            self.uploader.add(order)
+        device.orders.clear()
 
     def _answer(self, now: float) -> None:
-        """Acknowledges the commands whose time has come."""
+        """Says what is due."""
         while self._answers and self._answers[0][0] <= now:
-            _, serial, message_id, result = self._answers.pop(0)
-            self.link.acknowledge(message_id, serial, result)
+            say = heapq.heappop(self._answers)[2]
+            self.tally.answers += 1
+            if say.parts and self.link.again(self._media.get(say.media, -1), say.parts):
+                continue
+            first = self.link.serial
+            row = _SAID.get(say.message_id)
+            self._last_sent = now
+            self.link.send(say.message_id, say.body, now, repeat=row is not None and row.acknowledged)
+            if say.media:
+                self._media[say.media] = first
 
     def _leave(self, now: float, back_after: float) -> None:
         """The link is gone: saves what was not acknowledged, in the order in which it was recorded."""

@@ -101,7 +101,8 @@ RETURNING n
 """  # noqa: S608 - put together from constants
 OF_ALARM = "SELECT * FROM evidence WHERE alarm_id = $1 ORDER BY n"
 OF_ALARMS = """
-SELECT e.* FROM unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS a (terminal_id, occurred_at, identifier)
+SELECT e.* FROM
+    unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS a (terminal_id, occurred_at, identifier)
 JOIN evidence e USING (terminal_id, occurred_at, identifier) ORDER BY e.alarm_id, e.n
 """
 ISSUE = """

@@ -115,7 +115,7 @@ class Store:
         return shutil.disk_usage(folder).free - self.keep_free
 
     def open(self, alarm_id: str, n: int, size: int) -> Partial:
-        """The partial file, with what an earlier upload of the same size left. OSError where it can't be had."""
+        """The partial file, with what an earlier upload of the same size left. OSError where that fails."""
         path = self._partial(alarm_id, n)
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)

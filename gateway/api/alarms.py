@@ -5,6 +5,7 @@ Must not know how alarms arise or are stored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,7 +21,8 @@ from gateway.api.context import Ctx
 from gateway.api.problems import Problem
 from gateway.api.terminals import json_response
 from gateway.stream import ACQUIRE_TIMEOUT, rfc3339
-from storage import alarm_rows, queries
+from storage import alarm_rows, evidence, queries
+from storage.evidence import File
 from storage.queries import AlarmView
 
 router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], dependencies=needs("read"))
@@ -61,10 +63,11 @@ async def list_alarms(
             after=after and (after[0], str(after[1])),
             limit=limit,
         )
+        files = await evidence.of_alarms(connection, [(view.terminal_id, view.alarm) for view in found])
     last = found[-1].alarm if len(found) == limit else None
     return json_response(
         {
-            "alarms": [alarm_json(view) for view in found],
+            "alarms": [alarm_json(view, files) for view in found],
             "next_cursor": last and take.seal(last.occurred_at, last.id),
         }
     )
@@ -75,11 +78,13 @@ async def get_alarm(context: Ctx, alarm_id: str) -> Response:
     """One alarm as it stands."""
     async with context.pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
         view = await queries.alarm(connection, alarm_id)
-    if view is None:
-        raise Problem("not_found", "There is no such alarm.")
-    return json_response(alarm_json(view))
+        if view is None:
+            raise Problem("not_found", "There is no such alarm.")
+        files = await evidence.of_alarms(connection, [(view.terminal_id, view.alarm)])
+    return json_response(alarm_json(view, files))
 
 
-def alarm_json(view: AlarmView) -> dict[str, Any]:
-    facts = alarm_rows.facts(view.alarm, view.phone)
+def alarm_json(view: AlarmView, files: Mapping[str, list[File]]) -> dict[str, Any]:
+    there = evidence.told(view.alarm, files.get(view.alarm.id, []))
+    facts = alarm_rows.facts(view.alarm, view.phone, there)
     return facts | {"committed_at": rfc3339(view.committed_at)}

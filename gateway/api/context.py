@@ -6,8 +6,9 @@ Must not know who made these things: the worker does.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
@@ -16,6 +17,7 @@ from gateway.config import Settings
 from gateway.metrics import Metrics
 from gateway.stream import Stream
 from storage.database import Pool
+from storage.files import Store
 from storage.keys import KeyRing
 
 if TYPE_CHECKING:  # the API needs its shape, not the sessions behind it
@@ -31,6 +33,9 @@ class Context:
     stream: Stream
     metrics: Metrics
     commands: Commands | None = None  # None: this process sends none
+    store: Store | None = None  # None: this process serves no files
+    # signs links that open without a key; they end with the process
+    link_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     # a terminal's connection in this process, if it has one
     connection: Callable[[str], Connection | None] = lambda phone: None
     # why the gateway is not ready; empty when it is

@@ -145,6 +145,40 @@ class Evidence(Model):
     reason: str | None = Field(None, description="in alarm.evidence.failed")
 
 
+class EvidenceItem(Model):
+    n: int
+    name: str = Field(description="as the terminal has it")
+    state: Literal["expected", "partial", "complete", "failed"]
+    type: int | None = Field(description="as the terminal says")
+    bytes: int = Field(description="announced")
+    received: int
+    media_type: str | None = Field(description="told by its content")
+    sha256: str | None
+    reason: str | None = Field(description="why it was refused")
+    url: str | None
+    link: str | None = Field(description="opens without a key for 15 minutes")
+    link_expires_at: AwareDatetime | None
+
+
+class EvidenceList(Model):
+    alarm_id: str
+    expected: int
+    received: int
+    files: list[EvidenceItem]
+
+
+class BlockFault(Model):
+    offset: int
+    path: str
+    detail: str
+
+
+class VehicleStates(Model):
+    blocks: list[dict[str, Any]] = Field(description="T/JSATL 12 table 4-22")
+    rest: str
+    faults: list[BlockFault]
+
+
 class Alarm(Model):
     alarm_id: str
     rev: int = Field(description="counts the changes of one alarm")

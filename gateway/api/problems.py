@@ -31,6 +31,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
     "terminal_offline": (409, "The terminal is not connected"),
+    "link_expired": (403, "The link does not open"),
     "cursor_expired": (410, "The cursor is too old"),
     "body_too_large": (413, "The body is too large"),
     "key_reused": (422, "The Idempotency-Key belongs to another command"),

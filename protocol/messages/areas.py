@@ -13,18 +13,16 @@ import re
 from construct import Bytes, Construct, Default, Struct, Switch, len_, this
 
 from protocol.catalog import Catalog, Row, catalog, overlay
+from protocol.composite import Counted, TextCounted, When
 from protocol.fields import (
     U8,
     U16,
     U32,
     Bits,
     Codes,
-    Counted,
     Mapped,
     RawRest,
     Span,
-    TextCounted,
-    When,
     bit,
     decode_time,
     encode_time,

@@ -13,23 +13,8 @@ from typing import Any
 from construct import Construct, ConstructError, IfThenElse, Struct, Switch, this
 
 from protocol.catalog import Catalog, Row, catalog, overlay
-from protocol.fields import (
-    U8,
-    U16,
-    U32,
-    Bcd,
-    Bits,
-    Codes,
-    Composite,
-    RawRest,
-    Sized,
-    Text,
-    TextCounted,
-    TextRest,
-    Walker,
-    bit,
-    end_of,
-)
+from protocol.composite import Composite, Sized, TextCounted, Walker, end_of
+from protocol.fields import U8, U16, U32, Bcd, Bits, Codes, RawRest, Text, TextRest, bit
 from protocol.fitting import IfLeft
 from protocol.header import Edition
 from protocol.messages.general import EMPTY

@@ -17,18 +17,8 @@ import msgspec
 from construct import Struct
 
 from protocol.catalog import Break, Catalog, EncodeError, Row, catalog, decode, encode
-from protocol.fields import (
-    S16,
-    U8,
-    U16,
-    U32,
-    BcdTime,
-    Codes,
-    Counted,
-    Raw,
-    Text,
-    TextCounted,
-)
+from protocol.composite import Counted, TextCounted
+from protocol.fields import S16, U8, U16, U32, BcdTime, Codes, Raw, Text
 from protocol.header import Edition
 from protocol.location import ALARM, STATUS
 from protocol.messages.general import printable

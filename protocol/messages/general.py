@@ -14,7 +14,8 @@ from typing import Any
 from construct import Struct
 
 from protocol.catalog import Catalog, Row, catalog, overlay
-from protocol.fields import U8, U16, BcdTimeUtc, Codes, Counted, Text, TextCounted, TextEnd, TextRest
+from protocol.composite import Counted, TextCounted
+from protocol.fields import U8, U16, BcdTimeUtc, Codes, Text, TextEnd, TextRest
 from protocol.header import Edition
 
 EMPTY = Struct()

@@ -14,19 +14,8 @@ from typing import Any
 from construct import Construct, Default, Struct, len_, this
 
 from protocol.catalog import Catalog, Row, catalog, overlay
-from protocol.fields import (
-    U8,
-    U16,
-    Bits,
-    Codes,
-    Counted,
-    Repeated,
-    TextCounted,
-    TextUpTo,
-    When,
-    bit,
-    span,
-)
+from protocol.composite import Counted, Repeated, TextCounted, When
+from protocol.fields import U8, U16, Bits, Codes, TextUpTo, bit, span
 from protocol.header import Edition
 from protocol.text import encode_text
 

@@ -12,8 +12,9 @@ from typing import Any
 from construct import Construct, Rebuild, Struct, len_, this
 
 from protocol.catalog import Catalog, Row, catalog, overlay
+from protocol.composite import Composite, Sized, Walker, end_of
 from protocol.fast import fixed
-from protocol.fields import U8, U16, Codes, Composite, Sized, Walker, decode_time, end_of
+from protocol.fields import U8, U16, Codes, decode_time
 from protocol.header import Edition
 from protocol.items import Items, ItemTable, item_table
 from protocol.location import LOCATION, MAX_COORDINATE, SIZE

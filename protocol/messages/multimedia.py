@@ -11,7 +11,8 @@ from typing import Any
 from construct import Struct
 
 from protocol.catalog import Catalog, Row, catalog, overlay
-from protocol.fields import U8, U16, U32, BcdTime, Codes, Counted, RawRest, Repeated
+from protocol.composite import Counted, Repeated
+from protocol.fields import U8, U16, U32, BcdTime, Codes, RawRest
 from protocol.fitting import IfLeft
 from protocol.header import Edition
 from protocol.location import LOCATION

@@ -13,19 +13,8 @@ from typing import Any
 from construct import Construct, Rebuild, Struct, len_, this
 
 from protocol.catalog import Catalog, Row, catalog, overlay
-from protocol.fields import (
-    U8,
-    U16,
-    U32,
-    Bcd,
-    Bits,
-    Codes,
-    Counted,
-    Repeated,
-    TextEnd,
-    bit,
-    span,
-)
+from protocol.composite import Counted, Repeated
+from protocol.fields import U8, U16, U32, Bcd, Bits, Codes, TextEnd, bit, span
 from protocol.header import Edition
 from protocol.location import ALARM
 from protocol.messages.general import EMPTY, PLATE_COLOURS

@@ -12,7 +12,8 @@ from typing import Any
 from construct import Struct
 
 from protocol.catalog import Catalog, Row, catalog, overlay
-from protocol.fields import U8, U16, U32, Codes, Raw, RawRest, Sized
+from protocol.composite import Sized
+from protocol.fields import U8, U16, U32, Codes, Raw, RawRest
 from protocol.fitting import Choice, Form, FormTable
 from protocol.header import Edition
 from protocol.messages import peripherals

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from construct import Construct, Struct
 
-from protocol.fields import U8, U32, Bits, Codes, Counted, Sized, TextCounted, bit
+from protocol.composite import Counted, Sized, TextCounted
+from protocol.fields import U8, U32, Bits, Codes, bit
 
 STATE_TYPE, MAKE_TYPE = 0xF7, 0xF8
 

@@ -16,18 +16,8 @@ import msgspec
 from construct import Bytes, GreedyBytes, Struct
 
 from protocol.catalog import Catalog
-from protocol.fields import (
-    U8,
-    U16,
-    U32,
-    Bcd,
-    Counted,
-    Mapped,
-    RawRest,
-    Repeated,
-    Sized,
-    Text,
-)
+from protocol.composite import Counted, Repeated, Sized
+from protocol.fields import U8, U16, U32, Bcd, Mapped, RawRest, Text
 from protocol.items import Item, exactly
 from protocol.messages.evidence import rows
 from protocol.messages.safety import (

@@ -16,6 +16,7 @@ from typing import Any
 from construct import Bytes, Construct, ConstructError, Rebuild, Struct, len_, this
 
 from protocol.catalog import Catalog, Row, catalog, overlay
+from protocol.composite import Composite, Repeated, Sized, TextCounted, Walker, end_of
 from protocol.fields import (
     S16,
     S32,
@@ -26,17 +27,11 @@ from protocol.fields import (
     BcdTime,
     Bits,
     Codes,
-    Composite,
     Mapped,
     Raw,
     RawRest,
-    Repeated,
-    Sized,
     Text,
-    TextCounted,
-    Walker,
     bit,
-    end_of,
     span,
 )
 from protocol.fitting import Choice, Form, FormTable, IfLeft, Sampler, Shaper, Times, Within

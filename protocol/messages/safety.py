@@ -14,7 +14,8 @@ from typing import Any
 
 from construct import Construct, ConstructError, Struct
 
-from protocol.fields import U8, U16, U32, BcdTime, Bits, Codes, Raw, Repeated, Text, bit
+from protocol.composite import Repeated
+from protocol.fields import U8, U16, U32, BcdTime, Bits, Codes, Raw, Text, bit
 from protocol.items import Item, ItemValue, exactly, steps
 
 FLAGS = {0: "none", 1: "start", 2: "end"}  # table 4-15, flag state

@@ -10,6 +10,7 @@ from __future__ import annotations
 from construct import Bytes, Construct, Struct
 
 from protocol.catalog import Catalog, Row, catalog
+from protocol.composite import Counted, TextCounted
 from protocol.fields import (
     U8,
     U16,
@@ -18,10 +19,8 @@ from protocol.fields import (
     BcdTime,
     Bits,
     Codes,
-    Counted,
     Mapped,
     Span,
-    TextCounted,
     bit,
     decode_time,
     encode_time,

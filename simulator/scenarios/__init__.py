@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from simulator.behaviour import Behaviour
-from simulator.scenarios import alarms, ordinary, outage, pathological
+from simulator.scenarios import alarms, evidence, ordinary, outage, pathological
 
 WELL_BEHAVED: dict[str, type[Behaviour]] = {
     "ordinary": ordinary.Ordinary,
     "alarms": alarms.Alarms,
+    "evidence": evidence.Evidence,
     "outage": outage.Outage,
 }
 SCENARIOS: dict[str, type[Behaviour]] = WELL_BEHAVED | pathological.SCENARIOS
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "mix": ("ordinary", "ordinary", "ordinary", "alarms", "outage"),
+    "mix": ("ordinary", "ordinary", "ordinary", "alarms", "evidence", "outage"),
     "pathological": tuple(pathological.SCENARIOS),
     "all": tuple(SCENARIOS),
 }

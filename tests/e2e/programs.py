@@ -32,11 +32,12 @@ class Gateway:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.data = folder / "data"
         self.log = folder / "gateway.log"
-        self.terminal_port, self.http_port = free_port(), free_port()
+        self.terminal_port, self.http_port, self.evidence_port = free_port(), free_port(), free_port()
         self.environment = os.environ | {
             "JTGATE_DATA_DIR": str(self.data),
             "JTGATE_TERMINAL_PORT": str(self.terminal_port),
             "JTGATE_HTTP_PORT": str(self.http_port),
+            "JTGATE_EVIDENCE_PORT": str(self.evidence_port),
             "JTGATE_LOG_FORMAT": "json",
             **{f"JTGATE_{name.upper()}": value for name, value in settings.items()},
         }

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from simulator.scenarios.pathological import SCENARIOS as PATHOLOGICAL
 from tests.e2e.programs import fleet, gateway
 from tests.e2e.test_audit import audit, errors
 
@@ -18,7 +19,7 @@ SECONDS = os.environ.get("JTGATE_TEST_SECONDS", "10")
 @pytest.mark.timeout(300)
 def test_rude_terminals_harm_nobody(tmp_path):
     rude, polite = tmp_path / "rude", tmp_path / "polite"
-    rudely = ("--scenario", "pathological", "--terminals", "114", "--ledger", str(rude))
+    rudely = ("--scenario", "pathological", "--terminals", str(2 * len(PATHOLOGICAL)), "--ledger", str(rude))
     politely = (
         "--terminals", "30", "--phone-base", "13900000000", "--alarm-every", "5", "--ledger", str(polite),
     )  # fmt: skip

@@ -30,7 +30,13 @@ class Rig(Worker):
 @contextlib.asynccontextmanager
 async def running(dsn: str, **settings: Any) -> AsyncIterator[Rig]:
     """A worker on any free ports."""
-    values = {"database_url": dsn, "terminal_port": 0, "http_port": 0, "data_dir": Path("unused")}
+    values = {
+        "database_url": dsn,
+        "terminal_port": 0,
+        "evidence_port": 0,
+        "http_port": 0,
+        "data_dir": Path("unused"),
+    }
     worker = Rig(Settings(**(values | settings)), dsn)
     await worker.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from protocol.header import Edition, build, phone_bytes
 from simulator import bodies
 from simulator.ledger import Ledger, Reader
 from storage import partitions
+from storage.files import Store
 from storage.rows import TIME_STALE, TIME_UNREADABLE
 
 NOW = int(time.time())
@@ -241,3 +243,37 @@ def test_no_ledger(tmp_path: Path) -> None:
     result = CliRunner().invoke(APP, [str(tmp_path / "none")])
     assert result.exit_code == 2
     assert "there is no ledger" in " ".join(result.output.replace("│", " ").split())
+
+
+FILE = """
+INSERT INTO evidence
+    (alarm_id, n, terminal_id, phone, identifier, occurred_at, name, slot, size, state, sha256)
+VALUES (gen_random_uuid(), 1, 1, $1, '', now(), 'x', 'x', 3, $2, $3)
+"""
+
+
+async def test_files_of_evidence(case: Case, tmp_path: Path) -> None:
+    """In the table as complete, under the terminal that sent it, and with the same bytes in the store."""
+    store = Store(tmp_path / "evidence")
+    contents = [b"one", b"two", b"six", b"ten", b"foreign", b"partial"]
+    for content in contents:
+        sha256 = hashlib.sha256(content)
+        case.ledger.add_file("13800000001", sha256.hexdigest(), len(content), acked=NOW)
+        case.ledger.add_file("13800000001", sha256.hexdigest(), len(content), acked=NOW + 1)
+        phone = "4eb6f0000002" if content == b"foreign" else "13800000001"
+        if content != b"ten":
+            state = "partial" if content == b"partial" else "complete"
+            await case.connection.execute(FILE, phone, state, sha256.digest())
+        if content != b"two":
+            path = store.path(sha256.digest())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"bad" if content == b"six" else content)
+    case.ledger.close()
+    found = await examine(case.connection, Reader(case.path), store=store)
+    assert (found.files, found.files_missing, found.passed) == (6, 5, False)
+    assert "6 files of evidence, 5 missing" in tell(found)
+    why = {detail["sha256"]: detail["why"] for detail in found.details}
+    assert why[hashlib.sha256(b"two").hexdigest()] == "No such file or directory"
+    assert why[hashlib.sha256(b"six").hexdigest()] == "other bytes in the store"
+    absent = {hashlib.sha256(content).hexdigest() for content in (b"ten", b"foreign", b"partial")}
+    assert {sha256 for sha256, reason in why.items() if reason == "not in the table"} == absent

@@ -16,7 +16,7 @@ def free():
 
     def make(**fields):
         ports = {}
-        for name in ("terminal_port", "http_port"):
+        for name in ("terminal_port", "evidence_port", "http_port"):
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 ports[name] = probe.getsockname()[1]
         return Settings(**(ports | fields))

@@ -24,18 +24,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from protocol.catalog import decode
-from protocol.fields import (
-    BcdTime,
-    BcdTimeUtc,
-    Codes,
-    Counted,
-    Mapped,
-    Named,
-    Repeated,
-    Sized,
-    Text,
-    TextUpTo,
-)
+from protocol.composite import Counted, Repeated, Sized
+from protocol.fields import BcdTime, BcdTimeUtc, Codes, Mapped, Named, Text, TextUpTo
 from protocol.fitting import Choice, Form, IfLeft, Times, Within
 from protocol.items import Item, Items, ItemTable, read_item
 from protocol.messages.areas import THING, PeriodTime

@@ -6,7 +6,8 @@ import pytest
 from construct import Rebuild, Struct, len_, this
 
 from protocol.catalog import EncodeError, decode, encode
-from protocol.fields import U8, U16, Codes, Counted, RawRest, Repeated, Text
+from protocol.composite import Counted, Repeated
+from protocol.fields import U8, U16, Codes, RawRest, Text
 from protocol.fitting import Choice, Form, IfLeft, Times, Within, takes
 
 TAIL = Struct("a" / U8, "b" / IfLeft(U16), "c" / IfLeft(Counted(U8, U8), after="b"))

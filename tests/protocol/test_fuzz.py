@@ -19,7 +19,6 @@ def test_broken_input_is_taken(name: str) -> None:
     outcome = run(EXECUTIONS // 6, SECONDS / 6, random.randrange(1 << 32), chosen)
     assert not outcome.failures, outcome.failures[0]
     assert outcome.executions[name] >= 1000
-    assert outcome.slowest[0] < fuzz.SLOWEST, outcome.slowest
     assert outcome.grown < fuzz.GROWTH
 
 

@@ -13,22 +13,8 @@ from hypothesis import strategies as st
 
 from protocol import catalog
 from protocol.catalog import Row
-from protocol.fields import (
-    S16,
-    U8,
-    U16,
-    BcdTime,
-    Bits,
-    Codes,
-    Counted,
-    Mapped,
-    Raw,
-    Repeated,
-    Sized,
-    Text,
-    bit,
-    span,
-)
+from protocol.composite import Counted, Repeated, Sized
+from protocol.fields import S16, U8, U16, BcdTime, Bits, Codes, Mapped, Raw, Text, bit, span
 from protocol.items import Item
 from protocol.messages import EDITIONS, ITEMS
 from protocol.schema import example, schema, shape

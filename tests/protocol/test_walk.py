@@ -7,21 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.catalog import decode
-from protocol.fields import (
-    U8,
-    U16,
-    U32,
-    BcdTime,
-    Bits,
-    Codes,
-    Counted,
-    Mapped,
-    Raw,
-    RawRest,
-    Repeated,
-    Sized,
-    bit,
-)
+from protocol.composite import Counted, Repeated, Sized
+from protocol.fields import U8, U16, U32, BcdTime, Bits, Codes, Mapped, Raw, RawRest, bit
 from protocol.walk import step
 
 LAYOUT = Struct(
@@ -142,6 +129,15 @@ def test_what_only_building_needs_is_read_like_any_number() -> None:
 
 def _refuse(raw: int) -> int:
     raise ValueError("it is no such number")
+
+
+def _refuse_without_a_word(raw: int) -> int:
+    raise ValueError
+
+
+def test_a_field_that_refuses_without_a_reason() -> None:
+    found = decode(Struct("bad" / Mapped(U8, _refuse_without_a_word, int)), b"\x01")
+    assert (found.breaks[0].detail, found.rest) == ("it can't be read", b"\x01")
 
 
 def test_a_field_that_refuses_its_bytes_breaks_the_walk_there() -> None:

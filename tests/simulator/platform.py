@@ -7,8 +7,13 @@ from collections import deque
 from math import inf
 from typing import Any
 
+from protocol.codec import Profile
 from protocol.frame import Fault
+from protocol.items import read_item
 from protocol.link import Link, Message, Part, Role
+from protocol.location import read
+from protocol.messages import ITEMS
+from protocol.messages.safety import identifier_of
 from simulator.behaviour import Action
 from simulator.terminal import Terminal
 
@@ -24,6 +29,7 @@ class Platform:
         self.auth_result = 0
         self.received: list[Message] = []
         self.faults: list[Fault] = []
+        self.evidence_port = 0  # where alarms with files are asked to upload them; 0: nowhere
 
     def receive(self, data: bytes, now: float) -> bytes:
         for got in self.link.receive(data, now):
@@ -42,7 +48,24 @@ class Platform:
             elif got.id not in (0x0001,):
                 result = self.auth_result if got.id == 0x0102 else self.result if got.id == 0x0200 else 0
                 self.link.acknowledge(got.id, got.serial, result)
+                if got.id == 0x0200 and self.evidence_port:
+                    self._ask(got, now)
         return self.link.data_to_send()
+
+    def _ask(self, report: Message, now: float) -> None:
+        for item_id, raw in read(report.body).items:
+            value = read_item(ITEMS, item_id, raw)
+            identifier = value.fields.get("identifier", {}) if value.item else {}
+            if identifier.get("attachments") and value.fields["flag"] != 2:
+                fields = {
+                    "server": "127.0.0.1",
+                    "tcp_port": self.evidence_port,
+                    "udp_port": 0,
+                    "identifier": identifier_of(value),
+                    "number": f"{report.phone:0>24}{report.serial:08}",
+                    "reserved": b"",
+                }
+                self.link.send(0x9208, Profile(report.edition).encode(0x9208, fields), now)
 
     def ids(self) -> list[int]:
         return [message.id for message in self.received]
@@ -108,6 +131,7 @@ class Stub(asyncio.Protocol):
     def __init__(self, server: StubServer) -> None:
         self.server = server
         self.platform = Platform()
+        self.platform.evidence_port = server.evidence_port
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -132,6 +156,7 @@ class StubServer:
         self.received: list[Message] = []
         self.lines: set[Stub] = set()
         self.connections = 0
+        self.evidence_port = 0
 
     async def __aenter__(self) -> StubServer:
         loop = asyncio.get_running_loop()

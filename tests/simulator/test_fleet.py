@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from simulator import fleet as fleet_module
 from simulator.fleet import Fleet, Options
 from simulator.identity import Dialect
 from simulator.ledger import Reader
+from tests.simulator.evidence_server import Listener, Server
 from tests.simulator.platform import StubServer, UdpStub
 
 
@@ -95,6 +97,34 @@ async def test_rude_ones_over_real_sockets(tmp_path: Path) -> None:
         summary = await run
     assert summary.counters["acked"] > 500
     assert summary.counters["authenticated"] > 100
+
+
+async def test_evidence_is_uploaded_and_in_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    async with StubServer() as server, Listener(Server()) as listener:
+        server.evidence_port = listener.port
+        options = Options(
+            port=server.port,
+            terminals=8,
+            interval=0.2,
+            duration=3.0,
+            scenario="evidence,upload-chaos",
+            dialects=[Dialect.SU, Dialect.GUANGDONG],
+            attachments=3,
+            ramp=0.2,
+            ledger=path,
+        )
+        summary = await Fleet(options).run()
+    counters = summary.counters
+    reader = Reader(path)
+    assert sum(len(batch) for batch in reader) == counters["acked"]
+    files = listener.server.complete.values()
+    assert len(files) == len(reader.files) == counters["files_uploaded"] > 20
+    assert {entry.sha256 for entry in reader.files} == {hashlib.sha256(data).hexdigest() for data in files}
+    assert counters["bytes_uploaded"] == sum(map(len, files)) == sum(entry.size for entry in reader.files)
+    assert counters["files_failed"] == counters["uploads_refused"] == 0
+    acknowledged = sum(message.id == 0x0001 for message in server.received)
+    assert counters["commands"] == counters["answers"] == acknowledged
 
 
 async def test_udp() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 from simulator import ledger
-from simulator.ledger import Entry, Ledger, Reader, parse
+from simulator.ledger import Entry, FileEntry, Ledger, Reader, parse, parse_file
 
 
 def entries(path: Path) -> list[Entry]:
@@ -54,6 +54,20 @@ def test_no_beginning_of_a_line_is_an_entry(cut: int) -> None:
 @given(st.binary(max_size=80))
 def test_no_line_raises(line: bytes) -> None:
     parse(line)
+
+
+def test_files_stand_beside_reports(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with Ledger(path) as book:
+        book.add_file("13800000001", "ab" * 32, 2_000_000, acked=1_700_000_000.5)
+        book.add("13800000001", 7, 0x0200, time=1_700_000_000, body=b"one", acked=1_700_000_000.25)
+    reader = Reader(path)
+    assert [len(batch) for batch in reader] == [1] and reader.unreadable == 0
+    assert reader.files == [FileEntry("13800000001", "ab" * 32, 2_000_000, 1_700_000_000.5)]
+    line = f"file 13800000001 {'ab' * 32} 2000000 1700000000.500\n".encode()
+    assert parse_file(line) == reader.files[0] and parse(line) is None
+    assert all(parse_file(line[:stop]) is None for stop in range(len(line)))
+    assert parse_file(line.replace(b"abab", b"abxx")) is None
 
 
 def test_a_truncated_last_line_is_left_out_and_written_on(tmp_path: Path) -> None:

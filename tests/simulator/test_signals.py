@@ -9,8 +9,9 @@ import pytest
 from protocol.items import read_item
 from protocol.location import Location
 from protocol.messages import ITEMS
+from protocol.messages.safety import identifier_of
 from simulator.identity import Config, Dialect
-from simulator.signals import BITS, END, EVENTS, NONE, START, Signals
+from simulator.signals import BITS, END, EVENTS, MAX_ANNOUNCED, NONE, START, Signals
 
 LENGTHS = {Dialect.SU: {47, 49, 41}, Dialect.GUANGDONG: {71, 73, 65}}
 
@@ -88,3 +89,22 @@ def test_alarms_of_one_second_are_numbered() -> None:
             if fields["flag"] != END:
                 serials.add(fields["identifier"]["serial"])
     assert serials == set(range(30))
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SU, Dialect.GUANGDONG])
+def test_alarms_with_files_are_remembered_by_their_identifier(dialect: Dialect) -> None:
+    config = Config(phone="13800000001", dialect=dialect, alarm_every=1, attachments=(0, 3))
+    signals = Signals(config, random.Random(2))
+    seen = {}
+    for number in range(300):
+        draft = Location(0, 3, 23_000_000, 113_000_000, 12, 456, 90, 1_750_000_000 + number, [])
+        signals.add(draft, number)
+        for item_id, raw in draft.items:
+            value = read_item(ITEMS, item_id, raw, dialect=dialect)
+            if value.fields["identifier"]["attachments"]:
+                seen[identifier_of(value)] = (item_id, draft.time)
+    assert len(signals.announced) == min(len(seen), MAX_ANNOUNCED) > 100
+    for identifier, announced in signals.announced.items():
+        assert announced.identifier == identifier and announced.attachments == 3
+        assert announced.item == seen[identifier][0]
+        assert (announced.latitude, announced.speed) == (23_000_000, 456)

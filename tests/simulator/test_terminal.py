@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.codec import Profile
 from protocol.header import Edition
-from protocol.link import Repetition, Result
+from protocol.link import Message, Repetition, Result
 from protocol.location import read
 from protocol.messages.location import batch_bodies
 from simulator.behaviour import Action, Behaviour
@@ -248,12 +248,12 @@ def test_heartbeats_when_silent() -> None:
 def test_commands_are_acknowledged() -> None:
     wire, _ = line(interval=1000.0, seed=1)
     wire.run(START + 1)
-    for message_id, body in ((0x8104, b""), (0x8300, b"\x01hello"), (0x8201, b"")):
+    for message_id, body in ((0x9301, bytes(3)), (0x8300, b"\x01hello"), (0x8201, b"")):
         wire.platform.link.send(message_id, body, wire.now)
     wire.terminal.receive(wire.platform.link.data_to_send(), wire.now)
     wire.platform.receive(wire.terminal.data_to_send(wire.now), wire.now)
     acks = [message.body for message in wire.platform.received if message.id == 0x0001]
-    assert [(int.from_bytes(body[2:4]), body[4]) for body in acks] == [(0x8104, 3), (0x8300, 0)]
+    assert [(int.from_bytes(body[2:4]), body[4]) for body in acks] == [(0x9301, 3), (0x8300, 0)]
     answer = next(message for message in wire.platform.received if message.id == 0x0201)
     assert Profile(Edition.V2013).decode(0x0201, answer.body).fields["reply_serial"] > 0
 
@@ -331,3 +331,62 @@ def test_nothing_that_arrives_raises(garbage: bytes) -> None:
     wire.terminal.receive(b"~" + garbage + b"~", wire.now)
     wire.run(START + 20)
     assert wire.terminal.stage is Stage.ONLINE
+
+
+def command(wire: Line, message_id: int, fields: dict[str, Any], seconds: float = 1.0) -> list[Message]:
+    """What the terminal says within that time."""
+    before = len(wire.platform.received)
+    body = Profile(wire.terminal.config.edition).encode(message_id, fields)
+    wire.platform.link.send(message_id, body, wire.now)
+    wire.terminal.receive(wire.platform.link.data_to_send(), wire.now)
+    while data := wire.terminal.data_to_send(wire.now):
+        wire.writes.append((wire.now, data))
+        wire.platform.receive(data, wire.now)
+    wire.run(wire.now + seconds)
+    return wire.platform.received[before:]
+
+
+def test_a_tracked_terminal_reports_at_the_interval_for_a_while() -> None:
+    wire, _ = line(interval=50.0, seed=1)
+    wire.run(START + 1)
+    command(wire, 0x8202, {"interval": 2, "validity": 20})
+    reports = [message for message in command(wire, 0x8204, {}, 18) if message.id == 0x0200]
+    assert 8 <= len(reports) <= 10
+    reports = [message for message in command(wire, 0x8204, {}, 120) if message.id == 0x0200]
+    assert 2 <= len(reports) <= 3
+    command(wire, 0x8202, {"interval": 2, "validity": 1000})
+    command(wire, 0x8202, {"interval": 0})
+    reports = [message for message in command(wire, 0x8204, {}, 120) if message.id == 0x0200]
+    assert 2 <= len(reports) <= 3
+
+
+@pytest.mark.parametrize("edition", [Edition.V2013, Edition.V2019])
+def test_parts_of_a_picture_are_sent_again(edition: Edition) -> None:
+    wire, _ = line(interval=1000.0, edition=edition, seed=1)
+    wire.run(START + 1)
+    shot = {
+        "channel": 1, "command": 1, "interval": 0, "save": 0, "resolution": 2, "quality": 5, "brightness": 0,
+        "contrast": 0, "saturation": 0, "chroma": 0,
+    }  # fmt: skip
+    said = command(wire, 0x8801, shot)
+    assert [message.id for message in said] == [0x0001, 0x0805, 0x0800, 0x0801]
+    assert len(said[3].parts) > 3
+    whole, before = b"".join(data for _, data in wire.writes), len(wire.writes)
+    command(wire, 0x8800, {"media_id": 1, "parts": [2, 4]})
+    again = b"".join(data for _, data in wire.writes[before:])
+    frames = [frame for frame in again.split(b"\x7e") if frame]
+    assert len(frames) == 2 and all(frame in whole for frame in frames)
+    # A link keeps the packets for a while only; then the picture is sent anew.
+    command(wire, 0x8204, {}, 300)
+    said = command(wire, 0x8800, {"media_id": 1, "parts": [2]})
+    assert [message.id for message in said] == [0x0801]
+
+
+def test_commands_are_counted() -> None:
+    wire, _ = line(interval=1000.0, seed=1)
+    wire.run(START + 1)
+    command(wire, 0x8300, {"flags": 1, "text": "one"})
+    command(wire, 0x8300, {"flags": 1, "text": "two"})
+    command(wire, 0x8104, {})
+    tally = wire.terminal.tally
+    assert (tally.commands, tally.answers, tally.texts) == (3, 3, 2)

@@ -10,11 +10,13 @@ from simulator.scenarios.pathological import (
     framing,
     headers,
     items,
+    pictures,
     registration,
     safety,
     serials,
     sessions,
     sockets,
+    uploads,
 )
 
 SCENARIOS: dict[str, type[Behaviour]] = {
@@ -46,6 +48,11 @@ SCENARIOS: dict[str, type[Behaviour]] = {
     "double-acks": acknowledgements.DoubleAcks,
     "late-acks": acknowledgements.LateAcks,
     "no-acks": acknowledgements.NoAcks,
+    "ack-for-answers": acknowledgements.AckForAnswers,
+    "late-answers": acknowledgements.LateAnswers,
+    "no-answers": acknowledgements.NoAnswers,
+    "answer-serial-0": acknowledgements.AnswerSerialZero,
+    **{f"refuses-{n}": acknowledgements.refuses(n) for n in (1, 2, 3, 4)},
     "clock-zero": clocks.ClockZero,
     "clock-not-bcd": clocks.ClockNotBcd,
     "clock-2007": clocks.Clock2007,
@@ -69,4 +76,6 @@ SCENARIOS: dict[str, type[Behaviour]] = {
     "reconnect-storm": sockets.ReconnectStorm,
     "endless-frame": sockets.EndlessFrame,
     "slowloris": sockets.Slowloris,
+    "picture-loses-parts": pictures.LosesParts,
+    **uploads.SCENARIOS,
 }

@@ -34,6 +34,9 @@ def test_every_route_of_the_contract_is_there_with_its_scope():
         ("GET", "/api/v1/commands/{command_id}", "read"),
         ("GET", "/api/v1/alarms", "read"),
         ("GET", "/api/v1/alarms/{alarm_id}", "read"),
+        ("GET", "/api/v1/alarms/{alarm_id}/evidence", "read"),
+        ("GET", "/api/v1/alarms/{alarm_id}/evidence/{n}", "read"),
+        ("GET", "/api/v1/alarms/{alarm_id}/evidence/{n}/blocks", "read"),
         ("GET", "/api/v1/events", "events"),
         ("GET", "/api/v1/events/stream", "events"),
     }

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from construct import Struct
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import catalog, codec
 from protocol.catalog import Row
-from protocol.fields import U8, Bits, Counted
+from protocol.composite import Counted
+from protocol.fields import U8, Bits
 from protocol.header import Edition
 from protocol.items import Item
 from protocol.messages import DIALECTS, EDITIONS, ITEMS
@@ -172,6 +173,7 @@ def test_what_is_written_is_read_again(edition: Edition, row: Row, data: st.Data
     oracle = row.layout.parse(body)
     assert {name: oracle[name] for name in value} == value
     presented = catalog.decode(row.layout, body, present=True, explain=True)
+    assert [part.path for part in presented.parts if not (HAN.search(part.title) and part.meaning)] == []
     json.dumps(presented.fields)
     if not has_utf8(value):
         assert catalog.encode(row.layout, json.loads(json.dumps(presented.fields))) == body
@@ -186,6 +188,7 @@ def has_utf8(value: Any) -> bool:
 
 
 @every_layout
+@settings(max_examples=25)  # tests/protocol/fuzz.py goes much further
 @given(body=st.binary(max_size=200), explain=st.booleans())
 def test_any_bytes_are_read(edition: Edition, row: Row, body: bytes, explain: bool) -> None:
     found = catalog.decode(row.layout, body, present=True, explain=explain)
@@ -196,6 +199,7 @@ def test_any_bytes_are_read(edition: Edition, row: Row, body: bytes, explain: bo
 
 
 @every_layout
+@settings(max_examples=25)  # tests/protocol/fuzz.py goes much further
 @given(data=st.data())
 def test_a_body_cut_or_changed_is_read(edition: Edition, row: Row, data: st.DataObject) -> None:
     body = bytearray(row.layout.build(data.draw(values(row.layout))))
@@ -206,6 +210,7 @@ def test_a_body_cut_or_changed_is_read(edition: Edition, row: Row, data: st.Data
 
 
 @every_item
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])  # few texts are an IMEI
 @given(data=st.data())
 def test_an_item_is_read_again(item: Item, data: st.DataObject) -> None:
     value = data.draw(item_values(item, ITEMS, item.dialect or None))

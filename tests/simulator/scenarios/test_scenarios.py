@@ -165,15 +165,57 @@ def test_serials() -> None:
     assert wire.platforms[1].received[1].serial == 1
 
 
-@pytest.mark.parametrize(("name", "answers"), [("double-acks", 2), ("late-acks", 1), ("no-acks", 0)])
-def test_answers_to_commands(name: str, answers: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "query"),
+    [
+        ("ordinary", [0], [0x0104]),
+        ("double-acks", [0, 0], [0x0104]),
+        ("late-acks", [], [0x0104]),
+        ("no-acks", [], [0x0104]),
+        ("ack-for-answers", [0], [0x0001, 0x0104]),
+        ("late-answers", [], []),
+        ("no-answers", [], []),
+        ("answer-serial-0", [0], [0x0104]),
+        *((f"refuses-{n}", [n], [0x0001]) for n in (1, 2, 3, 4)),
+    ],
+)
+def test_answers_to_commands(name: str, text: list[int], query: list[int]) -> None:
+    """What is said within a second, and that what is late comes."""
+
+    def said(message_id: int, body: bytes, seconds: float) -> list[Message]:
+        before = len(wire.platform.received)
+        wire.platform.link.serial = 77
+        wire.platform.link.send(message_id, body, wire.now)
+        wire.terminal.receive(wire.platform.link.data_to_send(), wire.now)
+        wire.run(wire.now + seconds)
+        return [m for m in wire.platform.received[before:] if m.id in (0x0001, 0x0104)]
+
     wire, _ = play(name)
-    wire.platform.link.send(0x8104, b"", wire.now)
+    assert [message.body[4] for message in said(0x8300, b"\x01hello", 1)] == text
+    found = said(0x8104, b"", 1)
+    assert [message.id for message in found] == query
+    assert {message.body[:2] for message in found} <= {bytes((0, 0 if name == "answer-serial-0" else 77))}
+    late = [m.id for m in said(0x8104, b"", 40)]
+    expected = {"late-acks": [0x0104, 0x0001], "late-answers": [0x0001, 0x0104, 0x0104]}
+    assert sorted(late) == sorted(expected.get(name, query))
+
+
+def test_parts_of_pictures_are_lost_until_they_are_asked_for() -> None:
+    wire, _ = play("picture-loses-parts")
+    shot = {
+        "channel": 1, "command": 3, "interval": 1, "save": 0, "resolution": 2, "quality": 5, "brightness": 0,
+        "contrast": 0, "saturation": 0, "chroma": 0,
+    }  # fmt: skip
+    wire.platform.link.send(0x8801, Profile(Edition.V2013).encode(0x8801, shot), wire.now)
     wire.terminal.receive(wire.platform.link.data_to_send(), wire.now)
-    wire.run(wire.now + (29 if name == "late-acks" else 1))
-    assert wire.platform.ids().count(0x0001) == (0 if name == "late-acks" else answers)
-    wire.run(wire.now + 35)
-    assert wire.platform.ids().count(0x0001) == answers
+    wire.run(wire.now + 10)
+    assert wire.platform.ids().count(0x0800) == 3 > wire.platform.ids().count(0x0801)
+    for media_id in (1, 2, 3):
+        ask = {"media_id": media_id, "parts": list(range(1, 8))}
+        wire.platform.link.send(0x8800, Profile(Edition.V2013).encode(0x8800, ask), wire.now)
+    wire.terminal.receive(wire.platform.link.data_to_send(), wire.now)
+    wire.run(wire.now + 10)
+    assert wire.platform.ids().count(0x0801) >= 3
 
 
 def test_clocks() -> None:
