@@ -1,4 +1,4 @@
-"""Simulated vehicles and their evidence against the real gateway: all of it comes through, whatever happens."""
+"""Simulated vehicles and their evidence against the real gateway: all of it comes through in the end."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ class Terminal:
     async def result(self, message_id: int, body: bytes = b"") -> int:
         """The result of the general acknowledgement."""
         serial = self.send(message_id, body)
-        answer = await self.receive()
+        while (answer := await self.receive()).id == 0x9208:
+            pass  # the gateway asks for evidence by itself
         fields = self.profile.decode(answer.id, answer.body).fields
         assert (answer.id, fields["reply_serial"], fields["reply_id"]) == (0x8001, serial, message_id)
         result: int = fields["result"]
