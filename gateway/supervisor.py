@@ -44,6 +44,7 @@ async def _run(settings: Settings, fleet: int) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.set_exception_handler(_unretrieved)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         dsn = settings.database_url
@@ -68,6 +69,14 @@ async def _run(settings: Settings, fleet: int) -> int:
         log.info("stopping", sessions=len(worker.registry))
         await _cancel(*waits)
     return 1 if worker.failed.is_set() else 0
+
+
+def _unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a connection to Postgres leaves behind when it is cut is told by whoever used it."""
+    if isinstance(context.get("exception"), database.OUTAGES):
+        log.debug("left behind by an outage", what=context.get("message"))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:

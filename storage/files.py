@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -149,13 +149,6 @@ class Store:
         """Where a whole file lies."""
         name = sha256.hex()
         return self.folder / name[:2] / name
-
-    def forget(self, alarm_id: str, numbers: Sequence[int]) -> None:
-        """Drops partial files that nobody waits for any more."""
-        for n in numbers:
-            path = self._partial(alarm_id, n)
-            path.unlink(missing_ok=True)
-            path.with_name(path.name + ".ranges").unlink(missing_ok=True)
 
 
 def is_full(error: OSError) -> bool:

@@ -18,7 +18,18 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api import alarms, commands, docs, events, evidence, health, models, problems, terminals
+from gateway.api import (
+    alarms,
+    commands,
+    docs,
+    events,
+    evidence,
+    health,
+    messages,
+    models,
+    problems,
+    terminals,
+)
 from gateway.api.context import Context
 from gateway.stream import ALARM_SCHEMA
 
@@ -43,7 +54,7 @@ def build(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.closing = asyncio.Event()
-    for room in (health, terminals, alarms, evidence, events, commands):
+    for room in (health, terminals, alarms, evidence, events, commands, messages):
         app.include_router(room.router)
 
     @app.get("/api/docs", include_in_schema=False)

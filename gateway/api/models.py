@@ -236,6 +236,23 @@ class Command(Model):
     ended_at: AwareDatetime | None
 
 
+class Message(Model):
+    id: str = Field(description="such as 0x8104")
+    name: str
+    title: str = Field(description="Chinese name")
+    clause: str = Field(description="of the standard")
+    answer: str | None = Field(description="the message that answers it, where it is not an acknowledgement")
+
+
+class MessageList(Model):
+    messages: list[Message]
+
+
+class MessageSchema(Message):
+    body_schema: dict[str, Any] = Field(alias="schema", description="JSON Schema of the body")
+    example: dict[str, Any]
+
+
 class CommandPage(Model):
     commands: list[Command]
     next_cursor: str | None

@@ -32,6 +32,8 @@ def test_every_route_of_the_contract_is_there_with_its_scope():
         ("POST", "/api/v1/terminals/{phone}/commands", "commands"),
         ("GET", "/api/v1/terminals/{phone}/commands", "read"),
         ("GET", "/api/v1/commands/{command_id}", "read"),
+        ("GET", "/api/v1/messages", "read"),
+        ("GET", "/api/v1/messages/{message}", "read"),
         ("GET", "/api/v1/alarms", "read"),
         ("GET", "/api/v1/alarms/{alarm_id}", "read"),
         ("GET", "/api/v1/alarms/{alarm_id}/evidence", "read"),

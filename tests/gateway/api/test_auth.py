@@ -10,7 +10,7 @@ from tests.gateway.api.test_app import ROUTES
 
 async def test_scopes_over_every_route(api):
     for method, path, scope in ROUTES:
-        path = path.format(phone="1", alarm_id="x", command_id="x", n=1)  # noqa: PLW2901
+        path = path.format(phone="1", alarm_id="x", command_id="x", message="0x8300", n=1)  # noqa: PLW2901
         nobody = await api.client(None).request(method, path, timeout=3)
         if scope is None:
             assert nobody.status_code == 200
