@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +124,34 @@ async def _first_key(connection: database.Connection, path: Path) -> None:
 
 def _announce(settings: Settings, worker: Worker, *, embedded: bool) -> None:
     host, key = settings.host, settings.admin_key_file
-    log.info(
-        "ready",
-        terminals=f"{host}:{worker.terminal_port} (TCP and UDP)",
-        evidence=f"{host}:{worker.evidence.port} (TCP)",
-        api=f"http://{host}:{worker.http.port}/api/docs",
-        metrics=f"http://{host}:{worker.http.port}/metrics",
-        database="embedded, in " + str(settings.data_dir.resolve()) if embedded else "external",
-        admin_key=str(key.resolve()) if key.exists() else "none here; make a key with: jtgate keys create",
-    )
+    facts = {
+        "terminals": f"{host}:{worker.terminal_port} (TCP and UDP)",
+        "evidence": f"{host}:{worker.evidence.port} (TCP)",
+        "api": f"http://{host}:{worker.http.port}/api/docs",
+        "metrics": f"http://{host}:{worker.http.port}/metrics",
+        "database": f"embedded, in {settings.data_dir.resolve()}" if embedded else "external",
+        "admin_key": str(key.resolve()) if key.exists() else "none here; make a key: jtgate keys create",
+    }
+    log.info("ready", **facts)
+    if sys.stderr.isatty():
+        sys.stderr.write(greeting(facts))
+
+
+def greeting(facts: Mapping[str, str]) -> str:
+    """What a person at a terminal wants to know first."""
+    rows = [f"  {TITLES[name]}  {name.replace('_', ' '):<10} {value}" for name, value in facts.items()]
+    return "\n".join(("", "jtgate is ready · 网关已就绪", *rows, "", f"  {NEXT}", "", ""))
+
+
+TITLES = {
+    "terminals": "终端接入",
+    "evidence": "附件上传",
+    "api": "接口文档",
+    "metrics": "运行指标",
+    "database": "数据库　",
+    "admin_key": "管理密钥",
+}
+NEXT = "see alarms · 查看报警: .venv/bin/jtgate tail      stop · 停止: Ctrl-C"
 
 
 DEMO = ("--scenario", "mix", "--interval", "5", "--alarm-every", "12", "--ramp", "10")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.supervisor import TITLES, greeting
 from tests.e2e.programs import JTGATE, Gateway, fleet, gateway
 
 
@@ -26,6 +27,11 @@ def test_start_key_stop_and_start_again(tmp_path):
         served.start()
         assert key.read_text() == first
         assert served.get("/api/v1/terminals")["terminals"] == []
+
+
+def test_the_greeting_names_everything():
+    told = greeting(dict.fromkeys(TITLES, "here"))
+    assert told.count("here") == len(TITLES) and "jtgate tail" in told
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):
