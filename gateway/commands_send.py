@@ -73,5 +73,5 @@ def _post(url: str, key: str, phone: str, asked: dict[str, Any]) -> dict[str, An
         raise Failure(f"{url} can't be reached: {error}.") from None
     found: dict[str, Any] = response.json()
     if response.status_code >= 400:
-        raise Failure(f"{found.get('title', response.status_code)}: {found.get('detail', '')}")
+        raise Failure(found.get("detail") or f"The gateway answers {response.status_code}.")
     return found
