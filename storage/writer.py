@@ -200,7 +200,10 @@ class Writer:
         batch, self._unsaid = self._unsaid, None
         if batch is None:
             return
-        self._committed(batch)
+        try:
+            self._committed(batch)
+        except Exception:  # a boundary: this runs within the next transaction, and is no fault of its rows
+            log.exception("receipts of a commit not handed back")
         self.queued -= sum(len(e.rows) or 1 for e in batch.entries)
         self._done += len(batch.entries)
         while self._waiters and self._waiters[0][0] <= self._done:

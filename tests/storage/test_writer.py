@@ -15,6 +15,7 @@ from alarms.model import Alarm, Change, Position, State, Transition
 from protocol.location import FIXED, read
 from storage import database as db
 from storage import migrate, partitions
+from storage import writer as storage_writer
 from storage.events import NewEvent
 from storage.rows import Clock, pack_row
 from storage.writer import Batch, Entry, Parked, Writer
@@ -205,6 +206,26 @@ async def test_a_full_queue_asks_for_reading_to_stop(database):
         await rig.writer.barrier()
         assert rig.pressure == [True, False]
         assert rig.writer.queued == 0
+
+
+async def test_a_listener_that_fails_costs_no_row_and_no_later_receipt(database, monkeypatch):
+    async with running(database) as rig:
+        heard = rig.batches.append
+        monkeypatch.setattr(storage_writer, "MAX_BATCH", 10)
+        said = iter(range(1000))
+
+        def fail_once(batch: Batch) -> None:
+            if next(said) == 0:
+                raise ValueError("a listener's own mistake")
+            heard(batch)
+
+        rig.writer._committed = fail_once
+        for second in range(50):
+            rig.writer.put(report(1, second))
+        await asyncio.wait_for(rig.writer.barrier(), 10)
+        assert (await rig.fetch("SELECT count(*) FROM locations"))[0][0] == 50
+        assert (await rig.fetch("SELECT count(*) FROM rejected"))[0][0] == 0
+        assert rig.receipts == [(1, second) for second in range(10, 50)]
 
 
 async def test_barrier_with_nothing_to_wait_for(database):
